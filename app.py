@@ -1,0 +1,16 @@
+"""Veriframe: the frame around the pages. Run with `streamlit run app.py`."""
+
+import streamlit as st
+
+from pages.parts import frame, login, session
+
+frame.configure()
+st.logo("assets/logo.svg", size="large", icon_image="assets/logo_icon.svg")
+
+page = frame.navigation()
+with st.sidebar:
+    login.show()
+    st.caption(f":material/lock: {login.PRIVACY[login.wanted()]}")
+
+session.models()  # loads them in the background while a person chooses a clip
+page.run()

@@ -1,0 +1,493 @@
+"""A clip that another process opens and decodes, in a cage: `ClipReader` for strangers' files.
+
+`open_clip` is how the app opens whatever a person hands to it. The file is parsed by a process
+that can do nothing else (`detector.cage`); its frames arrive through shared memory while the app
+works on the one before. What arrives is checked: the other side may have been taken over by the
+file that it reads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import hashlib
+import logging
+import math
+import mmap
+import os
+import signal
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector import cage_process
+from detector.cage import Layer, give_time
+from detector.cage_channel import ChannelError, Message
+from detector.clip import Clip, Frame, check_file, shortened, too_much_memory
+from detector.errors import ClipError
+from detector.limits import Limits
+
+_SLOT_MEMORY = 48 << 20  # bytes that all slots may take, where that is two or more
+_MOST_SLOTS = 4
+_OPENING = 120  # seconds of computing that opening may cost, and more for a large file
+_PER_PIXEL = 2e-6  # seconds of computing that a pixel may cost: a hundred times what H.264 does
+_LONGEST = 1 << 20  # letters of a tag
+_PAGE = mmap.ALLOCATIONGRANULARITY
+
+
+def open_clip(path: Path | str, name: str | None = None, limits: Limits | None = None) -> CagedClip:
+    """The clip, opened in a cage; use it as a context manager.
+
+    Args:
+        path: the file.
+        name: the name that the person gave it; default, the file's own.
+        limits: what it may cost; default, as the environment sets them.
+
+    Raises:
+        ClipError: the file is no clip, holds no pictures, is beyond the limits, or made the
+            process fail that reads it.
+    """
+    return CagedClip(path, name, limits)
+
+
+class CagedFile:
+    """A file that another process parses. Not shared between threads at the same time.
+
+    Args:
+        path, name, limits: as for `open_clip`.
+
+    Attributes:
+        label: the name, fit for a sentence.
+
+    Raises:
+        ClipError: there is no such file, or it is too large.
+    """
+
+    def __init__(
+        self, path: Path | str, name: str | None = None, limits: Limits | None = None
+    ) -> None:
+        self.path = Path(path)
+        self.name = name or self.path.name
+        self.label = shortened(self.name)
+        self.limits = limits or Limits.from_environment()
+        check_file(self.path, self.label, self.limits)
+        try:
+            self._file = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:
+            raise ClipError(
+                f"“{self.label}” cannot be opened ({error.strerror}); check that it may be read."
+            ) from error
+        self._sha256: str | None = None
+        try:
+            self._process = cage_process.start()
+        except BaseException:
+            os.close(self._file)
+            raise
+        self._closed = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the process and close the file; more calls do nothing."""
+        if not self._closed:
+            self._closed = True
+            os.close(self._file)
+            self._process.end()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_closed"):
+            with contextlib.suppress(Exception):
+                self.close()
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the file, hex; taken here, since the other side could lie."""
+        if self._sha256 is None:
+            os.lseek(self._file, 0, os.SEEK_SET)
+            with os.fdopen(os.dup(self._file), "rb") as file:
+                self._sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        return self._sha256
+
+    @property
+    def bytes(self) -> int:
+        """Size of the file."""
+        return os.fstat(self._file).st_size
+
+    @property
+    def process(self) -> int:
+        """Id of the process that parses the file."""
+        return self._process.number
+
+    def ask(self, do: str, **more: Any) -> dict[str, Any]:
+        """Hand the file over to be parsed, and return what comes back; raises ClipError."""
+        self._begin(do, **more)
+        return self._receive().header
+
+    def _begin(self, do: str, **more: Any) -> None:
+        # An open file, not a name alone: only this very file may be read in there.
+        with _naming(self._file) as handle:
+            self._send(
+                do,
+                files=(handle,),
+                path=str(self.path.resolve()),
+                name=self.name,
+                limits=dataclasses.asdict(self.limits),
+                seconds=self._opening_seconds(),
+                **more,
+            )
+
+    def _opening_seconds(self) -> int:
+        return _OPENING + self.bytes // (4 << 20)
+
+    def _send(self, do: str, files: tuple[int, ...] = (), **more: Any) -> None:
+        if self._closed:
+            raise ValueError("the clip is closed")
+        try:
+            self._process.channel.send({"do": do, **more}, files=files)
+        except ChannelError as error:
+            raise self._ended() from error
+
+    def _receive(self) -> Message:
+        """The next answer; raises ClipError where it is a refusal, or none comes."""
+        while True:
+            try:
+                message = self._process.channel.receive(self.limits.stall)
+            except TimeoutError:
+                self.close()
+                raise ClipError(
+                    f"Decoding “{self.label}” made no progress for {self.limits.stall} s and was "
+                    "stopped; the file is damaged or made to do harm, so export it as MP4."
+                ) from None
+            except ChannelError as error:
+                raise self._ended() from error
+            kind = message.header.get("is")
+            if kind == "alive":
+                continue
+            if kind == "refused":
+                raise ClipError(_sentence(message.header.get("says")))
+            if kind == "memory":
+                raise too_much_memory(self.label)
+            if kind == "failed":
+                logging.getLogger("veriframe").error(
+                    "reading a clip failed:\n%s", _printable(message.header.get("trace"))
+                )
+                raise ClipError(
+                    f"“{self.label}” cannot be read because of an unexpected error; export it as "
+                    "MP4 and try again."
+                )
+            return message
+
+    def _ended(self) -> ClipError:
+        """The other side is gone: why?"""
+        status = None if self._closed else self._process.end(wait=True)
+        self.close()
+        if status == -signal.SIGXCPU:
+            return ClipError(
+                f"Decoding “{self.label}” took more computing time than is allowed here; cut the "
+                "part you need or analyse fewer frames."
+            )
+        logging.getLogger("veriframe").warning("decoding ended with status %s", status)
+        return ClipError(
+            f"“{self.label}” made the decoder fail, which harmed nothing else; the file is damaged "
+            "or made to do harm, so get the original or export it as MP4."
+        )
+
+    def wrong(self) -> ClipError:
+        """The other side answered nonsense: it is not trusted any further."""
+        self.close()
+        logging.getLogger("veriframe").warning("the decoder's answer makes no sense")
+        return ClipError(
+            f"“{self.label}” made the decoder answer nonsense; the file is damaged or made to do "
+            "harm, so get the original or export it as MP4."
+        )
+
+
+class CagedClip(CagedFile):
+    """`detector.clip.ClipReader`, in another process; the same methods, frames, times and errors.
+
+    Args:
+        path, name, limits: as for `open_clip`.
+    """
+
+    def __init__(
+        self, path: Path | str, name: str | None = None, limits: Limits | None = None
+    ) -> None:
+        super().__init__(path, name, limits)
+        self._memory: mmap.mmap | None = None
+        self._slots: NDArray[np.uint8] | None = None
+        self._sample = 0  # counts them: of an older one, nothing more is taken
+        self._busy = False  # frames are on their way
+        try:
+            self._begin("open")
+            self._read_opening(self._receive())
+        except BaseException:
+            self.close()
+            raise
+
+    def _read_opening(self, message: Message) -> None:
+        header = message.header
+        try:
+            self._frames = _whole(header["frames"], 1, self.limits.frames)
+            width, height = header["size"]
+            most = self.limits.pixels
+            self._size = _whole(width, 1, most), _whole(height, 1, most)
+            self._times = np.frombuffer(message.payload, "<f8").astype(np.float64)
+            self.layers = tuple(Layer(**layer) for layer in header["layers"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise self.wrong() from error
+        finite = bool(np.isfinite(self._times).all())
+        if self._size[0] * self._size[1] > most or len(self._times) != self._frames or not finite:
+            raise self.wrong()
+
+    @property
+    def frames(self) -> int:
+        """Number of frames."""
+        return self._frames
+
+    @property
+    def times(self) -> NDArray[np.float64]:
+        """Presentation time of every frame, seconds [frames]."""
+        return self._times.copy()
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of every picture, pixels."""
+        return self._size
+
+    def describe(self) -> Clip:
+        """The clip's own facts, its SHA-256 included; reads the file once."""
+        self._quiet()
+        self._send("describe")
+        sha256 = self.sha256  # while the other side works
+        facts = self._receive().header.get("clip")
+        try:
+            clip = _clip(facts)
+        except (KeyError, TypeError, ValueError) as error:
+            raise self.wrong() from error
+        if (clip.width, clip.height) != self._size or clip.frames != self._frames:
+            raise self.wrong()
+        return dataclasses.replace(clip, name=self.name, sha256=sha256, bytes=self.bytes)
+
+    def choose(self, count: int | None) -> list[int]:
+        """Indices of `count` frames spread evenly over time; None chooses every frame."""
+        if count is None or count >= self.frames:
+            return list(range(self.frames))
+        if count < 1:
+            raise ClipError("Choose at least one frame to analyse.")
+        self._quiet()
+        self._send("choose", count=count)
+        payload = self._receive().payload
+        chosen = np.frombuffer(payload[: len(payload) // 8 * 8], "<i8")
+        inside = len(chosen) and chosen[0] >= 0 and chosen[-1] < self.frames
+        if len(chosen) > count or not inside or (np.diff(chosen) <= 0).any():
+            raise self.wrong()
+        return [int(index) for index in chosen]
+
+    def sample(self, count: int | None) -> Iterator[Frame]:
+        """Frames spread evenly over time, one at a time, in order; decoded ahead of their use.
+
+        Args:
+            count: how many; None for every frame.
+
+        Yields:
+            Frame, at most `count`; fewer where the clip is shorter or damaged.
+        """
+        if count is not None and count < 1:
+            raise ClipError("Choose at least one frame to analyse.")
+        yield from self._stream("sample", count=count)
+
+    def frame_at(self, seconds: float) -> Frame:
+        """The frame that a player shows at `seconds`; the first or last one outside the clip.
+
+        Raises:
+            ClipError: that part of the clip cannot be decoded.
+        """
+        seconds = min(max(float(seconds), -1e9), 1e9) if not math.isnan(seconds) else 0.0
+        for frame in self._stream("frame_at", seconds=seconds):
+            return frame
+        raise self.wrong()
+
+    def _stream(self, do: str, **more: Any) -> Iterator[Frame]:
+        self._quiet()
+        slots = self._share_memory()
+        self._grant_time()
+        self._send(do, **more)
+        self._busy = True
+        self._sample += 1
+        mine, last = self._sample, -1
+        while True:
+            try:
+                header = self._receive().header
+            except ClipError:
+                self._busy = False  # a refusal stands for the end
+                raise
+            if header.get("is") == "end":
+                self._busy = False
+                return
+            try:
+                index = _whole(header["index"], last + 1, self._frames - 1)
+                slot = _whole(header["slot"], 0, len(slots) - 1)
+            except (KeyError, TypeError, ValueError) as error:
+                raise self.wrong() from error
+            image = slots[slot].copy()  # the other side may write into it again
+            self._send("free", slot=slot)
+            last = index
+            yield Frame(index, float(self._times[index]), image)
+            if self._sample != mine:
+                raise ValueError("another sample of this clip has begun")
+
+    def _grant_time(self) -> None:
+        width, height = self._size
+        pixels = width * height * (self._frames + 64)
+        seconds = self._opening_seconds() + int(pixels * _PER_PIXEL)
+        give_time(self._process.number, seconds, self.limits)
+
+    def _quiet(self) -> None:
+        """End a sample that nobody reads any more."""
+        self._sample += 1
+        if not self._busy:
+            return
+        self._busy = False
+        self._send("stop")
+        with contextlib.suppress(ClipError):
+            while (header := self._receive().header).get("is") != "end":
+                self._send("free", slot=header.get("slot"))
+
+    def _share_memory(self) -> NDArray[np.uint8]:
+        if self._slots is not None:
+            return self._slots
+        width, height = self._size
+        needed = width * height * 3
+        size = -(-needed // _PAGE) * _PAGE
+        count = max(min(_SLOT_MEMORY // size, _MOST_SLOTS), 2)
+        file = _memory_file(size * count)
+        try:
+            self._memory = mmap.mmap(file, size * count)
+            self._send("slots", files=(file,), count=count, bytes=size, shape=[height, width, 3])
+        finally:
+            os.close(file)
+        whole = np.frombuffer(self._memory, np.uint8).reshape(count, size)
+        self._slots = whole[:, :needed].reshape(count, height, width, 3)
+        return self._slots
+
+    def close(self) -> None:
+        """End the process, close the file, free the memory; more calls do nothing."""
+        super().close()
+        self._slots = self._memory = None
+
+
+def probe(path: Path | str, name: str | None = None, limits: Limits | None = None) -> Clip:
+    """What a clip says of itself, its SHA-256 included; read in a cage. Raises ClipError."""
+    with open_clip(path, name, limits) as reader:
+        return reader.describe()
+
+
+def frame_at(path: Path | str, seconds: float) -> Frame:
+    """The frame that a player shows at `seconds`; decoded in a cage. Raises ClipError."""
+    with open_clip(path) as reader:
+        return reader.frame_at(seconds)
+
+
+def describe_cage(limits: Limits | None = None) -> tuple[Layer, ...]:
+    """What holds on this system around the process that reads clips.
+
+    Raises:
+        ClipError: no such process can be started.
+    """
+    limits = limits or Limits.from_environment()
+    process = cage_process.start()
+    try:
+        process.channel.send(
+            {"do": "layers", "limits": dataclasses.asdict(limits), "seconds": _OPENING}
+        )
+        header = process.channel.receive(limits.stall).header
+        return tuple(Layer(**layer) for layer in header["layers"])
+    except (ChannelError, TimeoutError, KeyError, TypeError) as error:
+        raise cage_process.cannot_start() from error
+    finally:
+        process.end()
+
+
+@contextlib.contextmanager
+def _naming(file: int) -> Iterator[int]:
+    """A descriptor that names an open file and, on Linux, shares no position with it."""
+    try:
+        handle = os.open(f"/proc/self/fd/{file}", os.O_PATH | os.O_CLOEXEC)
+    except (AttributeError, OSError):  # another system, or /proc is not there
+        handle = os.dup(file)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def _memory_file(size: int) -> int:
+    """A file in memory whose size nobody can change: to shorten it would crash the reader."""
+    try:
+        number = os.memfd_create("veriframe-frames", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    except (AttributeError, OSError):  # another system, or it is denied here
+        with tempfile.TemporaryFile() as file:
+            file.truncate(size)
+            return os.dup(file.fileno())
+    try:
+        os.ftruncate(number, size)
+        fcntl.fcntl(
+            number, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
+        )
+    except BaseException:
+        os.close(number)
+        raise
+    return number
+
+
+def _whole(value: Any, low: int, high: int) -> int:
+    if type(value) is not int or not low <= value <= high:
+        raise ValueError(f"{value!r} is no whole number between {low} and {high}")
+    return value
+
+
+_KINDS: dict[str, tuple[type, ...]] = {
+    "str": (str,), "int": (int,), "float": (float, int), "bool": (bool,),
+    "str | None": (str, type(None)),
+}  # fmt: skip
+
+
+def _clip(facts: Any) -> Clip:
+    """The facts, if they are of the right types and sizes."""
+    if not isinstance(facts, dict):
+        raise TypeError("facts are no object")
+    for field in dataclasses.fields(Clip):
+        value = facts[field.name]
+        if type(value) not in _KINDS[str(field.type)]:
+            raise TypeError(f"{field.name} is {value!r}")
+        if isinstance(value, int | float) and not 0 <= value < 1e18:
+            raise ValueError(f"{field.name} is {value!r}")
+        if isinstance(value, str) and len(value) > _LONGEST and field.name != "name":
+            raise ValueError(f"{field.name} is too long")
+    return Clip(**{field.name: facts[field.name] for field in dataclasses.fields(Clip)})
+
+
+def _sentence(value: Any) -> str:
+    return _printable(value)[:1000].replace("\n", " ")
+
+
+def _printable(value: Any) -> str:
+    """Text that cannot steer a terminal or a log."""
+    return "".join(
+        letter if letter.isprintable() or letter == "\n" else " " for letter in str(value)[:8000]
+    )

@@ -1,0 +1,137 @@
+"""`python -m detector drift`: do recent clips still look like those it was measured on?"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+from pathlib import Path
+from typing import Any
+
+from detector.evaluation_result import MODEL_CARD
+
+FINE, WORSE = 0, 1  # exit codes; 2 stands for “could not be compared”, as everywhere
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `drift`."""
+    parser.add_argument(
+        "--since", type=_days, metavar="DAYS", help="only analyses of the last DAYS; default, all"
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        metavar="LABELLED",
+        help="also evaluate this labelled folder or table, as `evaluate` does, and compare it with "
+        "the last evaluation; exit code 1 where it is worse beyond the intervals",
+    )
+    parser.add_argument("--split", choices=("train", "val", "test", "all"), help="of --data")
+    parser.add_argument("--frames", type=int, default=32, help="of each video (default: 32)")
+    parser.add_argument("--backend", default="auto", help="of the networks (default: auto)")
+    parser.add_argument(
+        "--most", type=int, default=0, metavar="N", help="clips of each class; default, all"
+    )
+    parser.add_argument("--seed", type=int, default=7, help="of the bootstrap")
+    parser.add_argument("--resamples", type=int, default=1000, help="of the bootstrap")
+    parser.add_argument("--name", default="", help="what the data is called")
+    parser.add_argument(
+        "--cache", type=Path, metavar="FILE", help="of logits, as for `evaluate`"
+    )  # fmt: skip
+    parser.add_argument(
+        "--reference",
+        type=Path,
+        default=MODEL_CARD / "evaluation.json",
+        metavar="FILE",
+        help="the last evaluation (default: the model card's)",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Compare, print a table and a sentence for each measure; returns `FINE` or `WORSE`."""
+    from detector.drift import recent_faces, shifts
+    from detector.errors import EvaluationError
+    from detector.evaluation_result import Evaluation, read
+    from detector.model_card import stale
+    from detector.store import Store
+    from detector.weights import read_ensemble
+
+    reference = read(Evaluation, options.reference)
+    reason = stale(reference.run, read_ensemble())
+    if reason is not None:
+        raise EvaluationError(
+            f"{options.reference.name} is {reason}; evaluate again with `python -m detector "
+            "evaluate`."
+        )
+    since = None
+    if options.since is not None:
+        since = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=options.since)
+    with Store.open() as store:
+        recent = recent_faces(store, reference.run, since)
+    found = shifts(reference.reference, recent)
+    if found:
+        _print(found)
+    else:
+        print("The library holds no faces of that time that the present models scored.")
+    if recent.other:
+        print(f"- {recent.other} analyses of other models are left out.")
+    return _again(options, reference) if options.data else FINE
+
+
+def _again(options: argparse.Namespace, reference: Any) -> int:
+    """Evaluate the labelled data and compare."""
+    from detector.commands.evaluate import engine_of, score
+    from detector.drift import compare
+    from detector.evaluate import evaluate
+    from detector.labelled import open_labelled
+
+    labelled = open_labelled(options.data, options.split, options.name)
+    if options.most:
+        labelled = labelled.first(options.most, options.most)
+    engine = engine_of(options)
+    scores = score(labelled, engine, options, "Scoring")
+    scorer = engine.scorer(options.backend)
+    now = evaluate(
+        labelled, scores, scorer,
+        frames=options.frames, resamples=options.resamples, seed=options.seed,
+    )  # fmt: skip
+    data = now.run.data
+    print(
+        f"{data.name}, split {data.split}: {data.real} unaltered and {data.manipulated} "
+        "manipulated clips, against the last evaluation:"
+    )
+    changes = compare(reference, now)
+    for change in changes:
+        print(f"- {change.sentence}")
+    for note in now.notes:
+        print(f"- {note}")
+    return WORSE if any(change.worse for change in changes) else FINE
+
+
+def _print(found: Any) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from detector.drift import MEASURES
+
+    first = found[0]
+    print(
+        f"{first.faces:,} faces of {first.clips:,} analyses, against the model card (face level):"
+    )
+    table = Table("Measure", "PSI", "by chance", "KS", "p", "Median", "Reference", "Shift")
+    for one in found:
+        table.add_row(
+            MEASURES[one.name][0], f"{one.psi:.3f}", f"{one.chance:.3f}", f"{one.ks:.3f}",
+            f"{one.p:.3f}", f"{one.recent:.4g}", f"{one.reference:.4g}", one.level,
+        )  # fmt: skip
+    Console(emoji=False).print(table)
+    for one in found:
+        print(f"- {one.sentence}")
+
+
+def _days(text: str) -> float:
+    try:
+        days = float(text)
+    except ValueError:
+        days = 0.0
+    if not 0 < days < 100_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of days above 0")
+    return days

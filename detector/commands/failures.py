@@ -1,0 +1,66 @@
+"""`python -m detector failures`: where the detector is wrong on the shipped samples."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from detector.alterations import ALTERATIONS
+from detector.evaluation_result import MODEL_CARD
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `failures`."""
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=MODEL_CARD / "failures.json",
+        metavar="FILE",
+        help="write the list here (default: assets/model_card/failures.json)",
+    )
+    parser.add_argument(
+        "--alterations",
+        nargs="+",
+        choices=[alteration.name for alteration in ALTERATIONS],
+        default=[alteration.name for alteration in ALTERATIONS],
+        metavar="NAME",
+        help="only these, for example original messenger (default: all)",
+    )
+    parser.add_argument("--frames", type=int, default=16, help="of each variant (default: 16)")
+    parser.add_argument("--backend", default="auto", help="of the networks (default: auto)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Analyse all samples after all alterations, print and write what went wrong."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from detector.analysis import Engine, Settings
+    from detector.commands.evaluate import check_folders
+    from detector.evaluation_result import write
+    from detector.known_failures import find_failures
+    from detector.wording import BAND_SHORT
+
+    check_folders(options.out)
+    terminal = Console(stderr=True)
+    bar = Progress(console=terminal, transient=True, disable=not terminal.is_terminal)
+    with bar:
+        task = bar.add_task("Analysing samples", total=None)
+        result = find_failures(
+            Engine(),
+            Settings(frames=options.frames, backend=options.backend),
+            alterations=tuple(one for one in ALTERATIONS if one.name in options.alterations),
+            on_progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    write(result, options.out)
+    for failure in result.failures:
+        kind = "altered" if failure.manipulated else "unaltered"
+        print(
+            f"{failure.sample}, {failure.alteration_title}: {BAND_SHORT[failure.band]} "  # type: ignore[index]
+            f"({failure.logit:+.2f}) although {kind}"
+        )
+    print(
+        f"{len(result.failures)} of {result.unaltered + result.manipulated} judged variants on the "
+        f"wrong side of some evidence; {result.abstained} not judged, {result.failed} not readable"
+    )
+    return 0

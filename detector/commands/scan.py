@@ -1,0 +1,164 @@
+"""`python -m detector scan CLIP`: a table of faces and bands."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+from pathlib import Path
+
+from detector.backends import BACKENDS
+from detector.commands import scan_folder
+from detector.errors import DetectorError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `scan`."""
+    parser.add_argument(
+        "clip", type=Path, metavar="CLIP", help="video or image file, or a folder of them"
+    )
+    parser.add_argument(
+        "--frames",
+        type=_frames,
+        default=32,
+        metavar="N",
+        help="frames to analyse, spread evenly over time, or “all” (default: 32)",
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the whole result here")
+    parser.add_argument(
+        "--report",
+        type=Path,
+        metavar="FILE",
+        help="write a report here: FILE.pdf, FILE.csv, FILE.parquet or FILE.json",
+    )
+    parser.add_argument(
+        "--face-detector",
+        default="blazeface-full",
+        metavar="NAME",
+        help="blazeface-full (default), blazeface-short, mediapipe-full or mediapipe-short; "
+        "MediaPipe contacts a Google server for usage metrics",
+    )
+    parser.add_argument(
+        "--backend",
+        default="auto",
+        choices=BACKENDS,
+        help="what computes the scores; default: the fastest that this machine has",
+    )
+    parser.add_argument(
+        "--models",
+        default="",
+        metavar="NAME",
+        help="installed models to score with, as `python -m detector models` lists them",
+    )
+    scan_folder.add_arguments(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Scan one clip, print what was found, and write JSON where asked."""
+    if os.path.isdir(options.clip):  # unlike Path.is_dir, False for a name too long to exist
+        return scan_folder.run(options)
+    from detector import cage_process
+
+    cage_process.warm()  # it loads while we do
+
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from detector import analysis as pipeline
+    from detector.evidence import Evidence
+    from detector.installed_models import named
+    from detector.provenance import inspect
+    from detector.report import check_format, save
+    from detector.store import Store
+
+    for file in (options.json, options.report):
+        if file is not None and not file.absolute().parent.is_dir():
+            raise DetectorError(f"The folder of {file} does not exist; make it first.")
+    if options.report is not None:
+        check_format(options.report)
+    store = Store.open() if options.keep else None
+    settings = pipeline.Settings(
+        options.frames, options.face_detector, options.backend, named(options.models).name
+    )
+    console, terminal = Console(emoji=False), Console(stderr=True)
+    bar = Progress(
+        TextColumn("Scoring"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=terminal,
+        transient=True,
+        disable=not terminal.is_terminal,
+    )
+    with bar:
+        task = bar.add_task("scan", total=None)
+
+        def report(progress: pipeline.Progress) -> None:
+            bar.update(task, completed=progress.done, total=progress.total)
+
+        with tempfile.TemporaryDirectory(prefix="veriframe-") as folder:
+            evidence = Evidence(folder) if options.keep or options.report else None
+            result = pipeline.analyse(options.clip, settings, evidence=evidence, on_progress=report)
+            if options.report is not None:
+                about = inspect(options.clip) if options.report.suffix.lower() == ".pdf" else None
+                save(result, options.report, evidence, provenance=about)
+            if store is not None:
+                id = store.add(result, evidence, source=options.clip.absolute())
+    if options.json is not None:
+        try:
+            options.json.write_text(result.to_json(), encoding="utf-8")
+        except OSError as error:
+            raise DetectorError(
+                f"{options.json} cannot be written ({error.strerror}); choose another file."
+            ) from error
+    _print(console, result)
+    if store is not None:
+        console.print(f"Kept as number {id} in {escape(store.place)}", highlight=False)
+    return 0
+
+
+def _print(console, result) -> None:  # type: ignore[no-untyped-def]
+    from rich.markup import escape
+    from rich.table import Table
+
+    from detector.clip import shortened
+    from detector.wording import BAND_SHORT, STATES, clock, headline
+
+    clip = result.clip
+    console.print(
+        f"[bold]{escape(shortened(clip.name))}[/bold]  {clip.width}×{clip.height}, "
+        f"{clock(clip.duration)}, {result.sampling.analysed} frames analysed",
+        highlight=False,
+    )
+    if result.tracks:
+        table = Table("Face", "From", "To", "Frames", "Logit", "Score", "Finding")
+        for track in result.tracks:
+            words = BAND_SHORT[track.band] if track.band else ", ".join(
+                STATES[state].lower() for state in track.states
+            )  # fmt: skip
+            table.add_row(
+                str(track.id),
+                clock(track.first),
+                clock(track.last),
+                f"{track.usable_frames}/{track.frames}",
+                "–" if track.logit is None else f"{track.logit:+.3f}",
+                "–" if track.score is None else f"{track.score:.3f}",
+                words,
+            )
+        console.print(table)
+    console.print(f"[bold]{headline(result)}[/bold]")
+    for reason in result.finding.reasons:
+        console.print(f"- {escape(reason)}", highlight=False)
+
+
+def _frames(text: str) -> int | None:
+    if text == "all":
+        return None
+    try:
+        count = int(text)
+    except ValueError:
+        count = 0
+    if count < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of frames from 1, or “all”")
+    return count

@@ -1,0 +1,251 @@
+"""`python -m detector explain`: one frame of a clip, its face, and where the score comes from.
+
+Writes a picture, the numbers behind it and a description, each under one name:
+`CLIP_1.20s_face0_grad-cam_resnet50-48.png`, `.npz`, `.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from detector.attributions import IG_STEPS, WINDOWS, Explanation, ProgressCallback
+from detector.caged_clip import frame_at
+from detector.errors import ExplanationError
+from detector.faces import ConfirmedFaces, Face, crop_face
+from detector.faithfulness import Faithfulness, faithfulness
+from detector.heatmaps import Image, png_bytes
+from detector.layers import layer
+from detector.methods import ENSEMBLE, GRAD_CAM, METHODS
+
+if TYPE_CHECKING:
+    from detector.explainer import Explainer
+
+NETWORKS = ("resnet50", "xception", ENSEMBLE)
+
+
+@dataclass(frozen=True, eq=False)
+class FaceExplanation:
+    """One explained face of a clip.
+
+    Attributes:
+        clip: name of the file.
+        frame: index of the frame in the clip.
+        time: presentation time of the frame, seconds.
+        face: where it was found.
+        number: the face's place among those of the frame, from the left, from 0.
+        crop: RGB uint8 [s, s, 3], what the networks saw.
+        explanation: of that crop.
+        faithfulness: of the explanation, where it was asked for.
+    """
+
+    clip: str
+    frame: int
+    time: float
+    face: Face
+    number: int
+    crop: Image
+    explanation: Explanation
+    faithfulness: Faithfulness | None
+
+
+def explain(
+    path: Path,
+    seconds: float,
+    method: str = GRAD_CAM,
+    network: str | None = None,
+    address: str | None = None,
+    *,
+    number: int = 0,
+    steps: int = IG_STEPS,
+    windows: int = WINDOWS,
+    check: bool = False,
+    progress: ProgressCallback | None = None,
+    explainer: Explainer | None = None,
+) -> FaceExplanation:
+    """Explain a face of the frame that a clip shows at a time.
+
+    Args:
+        path: a clip or picture.
+        seconds: the frame on screen at this time is taken.
+        method: a name in `detector.methods.METHODS`.
+        network: "resnet50", "xception" or "ensemble"; by default that of `address`, or the
+            ensemble.
+        address: layer for Grad-CAM and Guided Grad-CAM, e.g. "resnet50:48".
+        number: which face, counted from the left, from 0.
+        steps, windows: of Integrated Gradients and of Occlusion.
+        check: test the map for faithfulness too.
+        progress: told the share that is done, (0, 1].
+        explainer: by default the process's own.
+
+    Raises:
+        ClipError: the clip cannot be read.
+        ExplanationError: there is no such face, layer, method or network.
+    """
+    from detector.explainer import Explainer
+
+    found_layer = layer(address) if address else None  # a wrong address fails before any work
+    network = network or (found_layer.network if found_layer else ENSEMBLE)
+    explainer = explainer or Explainer.load()
+    frame = frame_at(path, seconds)
+    faces = sorted(ConfirmedFaces().detect(frame.image), key=lambda face: face.box[0])
+    if not faces:
+        raise ExplanationError(
+            f"No face was found in {path.name} at {frame.time:.2f} s; choose another time."
+        )
+    if not 0 <= number < len(faces):
+        raise ExplanationError(
+            f"{path.name} has {len(faces)} face{'s' if len(faces) > 1 else ''} at "
+            f"{frame.time:.2f} s; choose face 0{f' to {len(faces) - 1}' if len(faces) > 1 else ''}."
+        )
+    spec = explainer.spec
+    crop = crop_face(frame.image, faces[number].box, spec.crop_factor, spec.crop_size)
+    first = 0.5 if check else 1.0  # share of the progress that the map itself gets
+    explanation = explainer.attribute(
+        crop,
+        method,
+        network,
+        address,
+        steps=steps,
+        windows=windows,
+        progress=(lambda share: progress(share * first)) if progress else None,
+    )
+    tested = (
+        faithfulness(
+            explainer,
+            crop,
+            explanation,
+            progress=(lambda share: progress(first + share * (1 - first))) if progress else None,
+        )
+        if check
+        else None
+    )
+    return FaceExplanation(
+        path.name, frame.index, frame.time, faces[number], number, crop, explanation, tested
+    )
+
+
+def write(result: FaceExplanation, folder: Path, opacity: float) -> tuple[Path, Path, Path]:
+    """Write the picture, the arrays and the description: all three, or none.
+
+    Args:
+        result: what to write.
+        folder: made where it is missing.
+        opacity: of the map over the face, [0, 1].
+
+    Returns:
+        paths of the PNG, the NPZ and the JSON file.
+
+    Raises:
+        ExplanationError: the folder cannot be written to.
+    """
+    explanation = result.explanation
+    where = "-".join(explanation.layers).replace(":", "-") or explanation.network
+    name = (
+        f"{Path(result.clip).stem}_{result.time:.2f}s_face{result.number}_"
+        f"{explanation.method}_{where}"
+    )
+    contents = {
+        ".png": png_bytes(explanation.overlay(result.crop, opacity)),
+        ".npz": explanation.npz(result.crop),
+        ".json": (json.dumps(_description(result), indent=1) + "\n").encode(),
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder) as drafts:
+            for suffix, content in contents.items():
+                (Path(drafts) / (name + suffix)).write_bytes(content)
+            for suffix in contents:
+                (Path(drafts) / (name + suffix)).replace(folder / (name + suffix))
+    except OSError as error:
+        raise ExplanationError(
+            f"Nothing can be written to {folder} ({error.strerror}); choose another folder."
+        ) from error
+    picture, arrays, description = (folder / (name + suffix) for suffix in contents)
+    return picture, arrays, description
+
+
+def add_explain_arguments(parser: argparse.ArgumentParser) -> None:
+    """Give `parser` the arguments of `explain`."""
+    parser.add_argument("clip", type=Path, help="clip or picture")
+    parser.add_argument("--time", type=float, default=0.0, help="seconds into the clip (0)")
+    parser.add_argument(
+        "--method", choices=tuple(METHODS), default=GRAD_CAM, help=f"attribution ({GRAD_CAM})"
+    )
+    parser.add_argument(
+        "--network",
+        choices=NETWORKS,
+        help="network to explain (that of --layer, or the ensemble)",
+    )
+    parser.add_argument("--layer", help="for Grad-CAM: for example resnet50:48 or xception:36")
+    parser.add_argument("--face", type=int, default=0, help="face, counted from the left (0)")
+    parser.add_argument(
+        "--steps", type=int, default=IG_STEPS, help=f"of Integrated Gradients ({IG_STEPS})"
+    )
+    parser.add_argument(
+        "--windows", type=int, default=WINDOWS, help=f"of Occlusion, along one side ({WINDOWS})"
+    )
+    parser.add_argument("--opacity", type=float, default=0.55, help="of the map, 0 to 1 (0.55)")
+    parser.add_argument("--faithfulness", action="store_true", help="also test the map by deletion")
+    parser.add_argument("--out", type=Path, default=Path(), help="folder for the files (.)")
+
+
+def run_explain(args: argparse.Namespace) -> int:
+    """Explain, write, and say what was written; progress goes to standard error.
+
+    Raises:
+        DetectorError: with one sentence, for the command line to print.
+    """
+    if not 0 <= args.opacity <= 1:
+        raise ExplanationError("The opacity goes from 0 to 1.")
+    result = explain(
+        args.clip,
+        args.time,
+        args.method,
+        args.network,
+        args.layer,
+        number=args.face,
+        steps=args.steps,
+        windows=args.windows,
+        check=args.faithfulness,
+        progress=_print_progress if sys.stderr.isatty() else None,
+    )
+    paths = write(result, args.out, args.opacity)
+    explanation = result.explanation
+    looked_at = f" at {', '.join(explanation.layers)}" if explanation.layers else ""
+    print(
+        f"{result.clip}, {result.time:.2f} s, face {result.number}: "
+        f"{METHODS[explanation.method].title}{looked_at}, {explanation.network}, "
+        f"logit {explanation.logit:+.2f}"
+    )
+    if result.faithfulness:
+        print(result.faithfulness.sentence)
+    for path in paths:
+        print(path)
+    return 0
+
+
+def _print_progress(share: float) -> None:
+    print(f"\r{share:4.0%}", end="\n" if share >= 1 else "", file=sys.stderr, flush=True)
+
+
+def _description(result: FaceExplanation) -> dict[str, object]:
+    """Everything but pictures and arrays, ready for JSON."""
+    return {
+        "clip": result.clip,
+        "frame": result.frame,
+        "time": result.time,
+        "face": {
+            "number": result.number,
+            "box": list(result.face.box),
+            "score": result.face.score,
+        },
+        **result.explanation.describe(),
+        "sign": "above 0 raises the manipulation logit, below 0 lowers it",
+        "faithfulness": result.faithfulness.describe() if result.faithfulness else None,
+    }

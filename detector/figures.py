@@ -1,0 +1,198 @@
+"""Charts of a result, as Plotly figures that page and report draw alike."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import plotly.graph_objects as go
+
+from detector.result import Band, BandLimits, ScoredFrame
+from detector.scoring import probability
+from detector.wording import BAND_COLOURS, BAND_ORDER, BAND_SHORT, NETWORKS, clock
+
+if TYPE_CHECKING:
+    from detector.faithfulness import Faithfulness
+
+# Apart from each other and from the colours of the bands; legible on light and dark.
+TRACK_COLOURS = ("#7a5cd6", "#12948a", "#c2569b", "#8a7a12", "#5577aa", "#a0522d")
+TICKS = (0.01, 0.1, 0.5, 0.9, 0.99, 0.999)  # scores that an axis names
+NETWORK_DASHES = {"resnet50": "dot", "xception": "dash"}
+
+
+def track_colour(track: int) -> str:
+    """Colour of a track, by its id from 1; repeats after the palette's end."""
+    return TRACK_COLOURS[(track - 1) % len(TRACK_COLOURS)]
+
+
+def band_edges(limits: BandLimits) -> list[float]:
+    """Scores in [0, 1] at which the bands begin and end, five values for four bands."""
+    inner = (limits.inconclusive, limits.some, limits.strong)
+    return [0.0, *(probability(limit) for limit in inner), 1.0]
+
+
+def axis_range(limits: BandLimits) -> tuple[float, float]:
+    """Lowest and highest logit of a score axis on which every band has room."""
+    return min(-5.0, limits.inconclusive - 2.5), max(5.0, limits.strong + 2.5)
+
+
+def on_axis(logit: float, limits: BandLimits) -> float:
+    """Where a logit is drawn: at the border where it lies beyond."""
+    low, high = axis_range(limits)
+    return min(max(logit, low + 0.2), high - 0.2)
+
+
+def timeline(
+    frames: Sequence[ScoredFrame],
+    limits: BandLimits,
+    *,
+    networks: bool = False,
+    span: tuple[float, float] | None = None,
+    temperatures: dict[str, float] | None = None,
+) -> go.Figure:
+    """Score over time, a line for each track, on the colours of the bands.
+
+    Drawn by the logit and labelled by the score: near 0 and 1, where the bands are decided,
+    scores lie too close together to be told apart.
+
+    Args:
+        frames: in order of time.
+        limits: of the bands.
+        networks: also draw each network's own score.
+        span: first and last second of the axis; default, what the frames span.
+        temperatures: divide each network's logits, default 1.
+
+    Returns:
+        A figure whose points carry `customdata` = [frame index, track id].
+    """
+    figure = go.Figure()
+    lowest, highest = axis_range(limits)
+    edges = [lowest, limits.inconclusive, limits.some, limits.strong, highest]
+    for band, low, high in zip(BAND_ORDER, edges, edges[1:], strict=False):
+        figure.add_hrect(
+            y0=low,
+            y1=high,
+            fillcolor=BAND_COLOURS[band],
+            opacity=0.13,
+            line_width=0,
+            layer="below",
+            annotation_text=BAND_SHORT[band],
+            annotation_position="right",
+            annotation_font_size=11,
+            annotation_xanchor="right",
+        )
+    ids = sorted({face.track for frame in frames for face in frame.faces})
+    for id in ids:
+        points = [(frame, face) for frame in frames for face in frame.faces if face.track == id]
+        colour = track_colour(id)
+        times = [frame.time for frame, _ in points]
+        customdata = [[frame.index, id] for frame, _ in points]
+        if networks:
+            for name in points[0][1].logits:
+                temperature = (temperatures or {}).get(name, 1.0)
+                figure.add_trace(
+                    go.Scatter(
+                        x=times,
+                        y=[on_axis(face.logits[name] / temperature, limits) for _, face in points],
+                        mode="lines",
+                        name=f"{NETWORKS.get(name, name)}, face {id}",
+                        line={"color": colour, "width": 1, "dash": NETWORK_DASHES.get(name)},
+                        opacity=0.8,
+                        hoverinfo="skip",
+                    )
+                )
+        figure.add_trace(
+            go.Scatter(
+                x=times,
+                y=[on_axis(face.logit, limits) for _, face in points],
+                mode="lines+markers",  # markers alone are what a click can select
+                name=f"Face {id}",
+                line={"color": colour, "width": 2},
+                marker={
+                    "size": 9,
+                    "color": [BAND_COLOURS[_band(face.logit, limits)] for _, face in points],
+                    "line": {"color": colour, "width": 1.5},
+                },
+                customdata=customdata,
+                text=[f"{clock(frame.time)}<br>score {face.score:.3f}" for frame, face in points],
+                hovertemplate="%{text}<extra>Face " + str(id) + "</extra>",
+            )
+        )
+    figure.update_layout(
+        height=320,
+        margin={"l": 8, "r": 8, "t": 8, "b": 8},
+        hovermode="closest",
+        dragmode="pan",
+        clickmode="event+select",
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        showlegend=len(ids) > 1 or networks,
+        xaxis={"title": "Time in the clip (s)", "range": _padded(span), "zeroline": False},
+        yaxis={
+            "title": "Score",
+            "range": [lowest, highest],
+            "fixedrange": True,
+            "tickvals": [math.log(score / (1 - score)) for score in TICKS],
+            "ticktext": [f"{score:g}" for score in TICKS],
+            "zeroline": False,
+        },
+    )
+    return figure
+
+
+def _band(logit: float, limits: BandLimits) -> Band:
+    # Late: finding imports OpenCV, which a chart does not need.
+    from detector.finding import band_of
+
+    return band_of(logit, limits)
+
+
+def _padded(span: tuple[float, float] | None) -> list[float] | None:
+    if span is None:
+        return None
+    margin = max((span[1] - span[0]) * 0.02, 0.05)
+    return [span[0] - margin, span[1] + margin]
+
+
+def deletion_curve(found: Faithfulness) -> go.Figure:
+    """Logit while the marked pixels are blurred away, against random orders.
+
+    Args:
+        found: of one map; `random_logits` [orders, 21] give the grey band from lowest to highest.
+    """
+    shares = [float(share) * 100 for share in found.shares]
+    low, high = found.random_logits.min(axis=0), found.random_logits.max(axis=0)
+    grey = BAND_COLOURS["inconclusive"]
+    figure = go.Figure()
+    figure.add_trace(
+        go.Scatter(
+            x=[*shares, *shares[::-1]],
+            y=[*high.tolist(), *low[::-1].tolist()],
+            fill="toself",
+            fillcolor="rgba(138, 143, 152, 0.2)",
+            line={"width": 0},
+            name="Random orders, lowest to highest",
+            hoverinfo="skip",
+        )
+    )
+    figure.add_trace(
+        go.Scatter(
+            x=shares,
+            y=found.random_mean.tolist(),
+            name="Random orders, mean",
+            line={"color": grey, "dash": "dash"},
+        )
+    )
+    figure.add_trace(
+        go.Scatter(
+            x=shares, y=found.logits.tolist(), name="Marked first", line={"color": "#c8372d"}
+        )
+    )
+    figure.update_layout(
+        height=260,
+        margin={"l": 8, "r": 8, "t": 8, "b": 8},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        xaxis={"title": "Share of the face that is blurred (%)", "zeroline": False},
+        yaxis={"title": "Logit"},
+    )
+    return figure

@@ -1,0 +1,343 @@
+"""Scan every clip of a folder and keep what is found; what is known already is not scanned again.
+
+A clip is known by its SHA-256 together with the fingerprint of models and settings, so that a
+scan that was interrupted goes on where it stopped, and renamed clips are not scanned twice.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from detector import background
+from detector.analysis import Engine, Progress, Settings, analyse, band_limits
+from detector.clip import EXTENSIONS, Limits
+from detector.errors import Cancelled, ClipError, DetectorError, StoreError
+from detector.evidence import Evidence
+from detector.faces import MIN_SCORE
+from detector.library import fingerprint
+from detector.result import Band
+from detector.scoring import describe
+from detector.store import Store
+from detector.weights import sha256_of
+
+FileState = Literal["analysed", "known", "failed"]
+
+
+@dataclass(frozen=True)
+class FileOutcome:
+    """What became of one clip.
+
+    Attributes:
+        path: of the clip.
+        state: "analysed" now, "known" already, or "failed".
+        id: number in the library; None where it failed or nothing is kept.
+        band: of its finding; None without one.
+        error: one sentence where it failed.
+    """
+
+    path: Path
+    state: FileState
+    id: int | None = None
+    band: Band | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class FolderProgress:
+    """How far a folder's scan is.
+
+    Attributes:
+        done, total: clips.
+        path: the clip that is being scanned; None at the end.
+        frames_done, frames_total: of that clip; both 0 until known.
+        files: what became of the clips that are done.
+    """
+
+    done: int
+    total: int
+    path: Path | None
+    frames_done: int
+    frames_total: int
+    files: tuple[FileOutcome, ...]
+
+
+@dataclass(frozen=True)
+class FolderOutcome:
+    """What became of a folder's clips.
+
+    Attributes:
+        files: in the order in which they were looked at.
+        stopped: why not all of them were; None when they were.
+    """
+
+    files: tuple[FileOutcome, ...]
+    stopped: str | None = None
+
+    def count(self, state: FileState) -> int:
+        """How many clips ended so."""
+        return sum(file.state == state for file in self.files)
+
+    @property
+    def errors(self) -> tuple[FileOutcome, ...]:
+        """The clips that failed."""
+        return tuple(file for file in self.files if file.state == "failed")
+
+    @property
+    def exit_code(self) -> int:
+        """0: all clips are done; 1: some failed; 2: all failed, or the scan was stopped."""
+        if self.stopped is not None or (self.files and len(self.errors) == len(self.files)):
+            return 2
+        return 1 if self.errors else 0
+
+
+def find_clips(folder: Path | str, recursive: bool = False) -> tuple[Path, ...]:
+    """The clips in a folder by their suffix, in order; hidden files and links to folders are left.
+
+    Raises:
+        ClipError: the folder is none, cannot be read, or holds no clips.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ClipError(f"“{folder}” is not a folder; choose one that holds clips.")
+    found: list[Path] = []
+    for place, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith(".")) * recursive
+        found += [
+            Path(place, name)
+            for name in sorted(files)
+            if not name.startswith(".") and name.rsplit(".", 1)[-1].lower() in EXTENSIONS
+        ]
+    if not found:
+        hint = "" if recursive else ", or look into its folders too (--recursive)"
+        raise ClipError(f"“{folder}” holds no clips; choose another folder{hint}.")
+    return tuple(found)
+
+
+def expected_fingerprint(settings: Settings, engine: Engine) -> str:
+    """`detector.library.fingerprint_of` of every analysis made with these; raises ModelError."""
+    scorer = engine.scorer(settings.backend, settings.models)
+    return fingerprint(
+        settings.frames,
+        settings.face_detector,
+        MIN_SCORE,
+        describe(scorer),
+        band_limits(scorer.ensemble),
+    )
+
+
+def scan_files(
+    paths: Iterable[Path],
+    store: Store | None,
+    settings: Settings | None = None,
+    engine: Engine | None = None,
+    *,
+    limits: Limits | None = None,
+    on_progress: Callable[[FolderProgress], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> FolderOutcome:
+    """Scan clips one after another; one that fails does not keep the others from being scanned.
+
+    Args:
+        paths: the clips, see `find_clips`.
+        store: where analyses are kept with their pictures; None keeps nothing.
+        settings, engine, limits: as in `detector.analysis.analyse`.
+        on_progress: called in this thread, often.
+        cancelled: asked between frames; what is kept by then stays.
+
+    Raises:
+        ModelError: weights or backend are not there.
+    """
+    settings, engine = settings or Settings(), engine or Engine()
+    engine.warm_up(settings)  # missing weights are one error, not one for each clip
+    known_as = expected_fingerprint(settings, engine)
+    waiting = tuple(paths)
+    files: list[FileOutcome] = []
+
+    def tell(path: Path | None, frames_done: int = 0, frames_total: int = 0) -> None:
+        if on_progress is not None:
+            on_progress(
+                FolderProgress(
+                    len(files), len(waiting), path, frames_done, frames_total, tuple(files)
+                )
+            )
+
+    def frames_of(path: Path) -> Callable[[Progress], None]:
+        return lambda progress: tell(path, progress.done, progress.total)
+
+    for path in waiting:
+        tell(path)
+        try:
+            if cancelled is not None and cancelled():
+                raise Cancelled("The scan was stopped; what was kept stays in the library.")
+            outcome = _known(path, store, known_as)
+            if outcome is None:
+                outcome = _scan(path, store, settings, engine, limits, cancelled, frames_of(path))
+        except Cancelled:
+            stopped = "The scan was stopped; what was kept stays in the library."
+            return FolderOutcome(tuple(files), stopped)
+        except StoreError as error:  # the next clip would meet the same full disk
+            files.append(FileOutcome(path, "failed", error=str(error)))
+            return FolderOutcome(tuple(files), str(error))
+        except (DetectorError, OSError) as error:
+            outcome = FileOutcome(path, "failed", error=_sentence(path, error))
+        files.append(outcome)
+    tell(None)
+    return FolderOutcome(tuple(files))
+
+
+def rescan(
+    store: Store,
+    id: int,
+    settings: Settings | None = None,
+    engine: Engine | None = None,
+    *,
+    on_progress: Callable[[Progress], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> int:
+    """Scan a kept analysis's clip again with the current models; the old analysis stays.
+
+    Returns:
+        The number of the new analysis; the known one where models and settings are the same.
+
+    Raises:
+        StoreError: the clip was not kept and does not lie where it was, or nothing can be kept.
+        ClipError, ModelError, Cancelled: as from `detector.analysis.analyse`.
+    """
+    path = store.clip(id)
+    if path is None:
+        raise StoreError(
+            "The clip of this analysis was not kept and is not where it was; upload it again on "
+            "“Check a clip”."
+        )
+    settings, engine = settings or Settings(), engine or Engine()
+    old = store.summary(id)
+    found = store.find(old.sha256, expected_fingerprint(settings, engine))
+    if found is not None:
+        return found.id
+    with tempfile.TemporaryDirectory(prefix="veriframe-") as folder:
+        evidence = Evidence(folder)
+        analysis = analyse(
+            path, settings, engine, name=old.name, evidence=evidence, on_progress=on_progress,
+            cancelled=cancelled,
+        )  # fmt: skip
+        keep = path if old.clip_kept else None
+        return store.add(
+            analysis, evidence, tags=old.tags, note=old.note, source=old.source, keep_clip=keep
+        )
+
+
+class FolderScan:
+    """A folder's scan in a thread of its own, for a page that looks at it from time to time.
+
+    Args:
+        paths, store, settings, engine, limits: as in `scan_files`.
+    """
+
+    def __init__(
+        self,
+        paths: Iterable[Path],
+        store: Store | None,
+        settings: Settings | None = None,
+        engine: Engine | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        waiting = tuple(paths)
+        self._progress = FolderProgress(0, len(waiting), None, 0, 0, ())
+        self._outcome: FolderOutcome | None = None
+        self._error: str | None = None
+        self._stop = threading.Event()
+        self._thread = background.start(
+            lambda: self._run(waiting, store, settings, engine, limits), "folder", self._stop.set
+        )
+
+    @property
+    def progress(self) -> FolderProgress:
+        """How far it is."""
+        return self._progress
+
+    @property
+    def finished(self) -> bool:
+        """True once `outcome` or `error` is there."""
+        return self._outcome is not None or self._error is not None
+
+    @property
+    def outcome(self) -> FolderOutcome | None:
+        """What became of the clips; None while it runs, and where it could not start."""
+        return self._outcome
+
+    @property
+    def error(self) -> str | None:
+        """Why it could not start, in one sentence."""
+        return self._error
+
+    def cancel(self) -> None:
+        """Stop after the current frame; what is kept stays."""
+        self._stop.set()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for the end; False if it is not there after `timeout` seconds."""
+        self._thread.join(timeout)
+        return self.finished
+
+    def _run(
+        self,
+        paths: tuple[Path, ...],
+        store: Store | None,
+        settings: Settings | None,
+        engine: Engine | None,
+        limits: Limits | None,
+    ) -> None:
+        def note(progress: FolderProgress) -> None:
+            self._progress = progress
+
+        try:
+            self._outcome = scan_files(
+                paths, store, settings, engine, limits=limits, on_progress=note,
+                cancelled=self._stop.is_set,
+            )  # fmt: skip
+        except DetectorError as error:
+            self._error = str(error)
+        except Exception as error:  # a page must never wait for a thread that is dead
+            self._error = f"The folder could not be scanned ({error}); try again."
+            raise
+
+
+def _known(path: Path, store: Store | None, fingerprint: str) -> FileOutcome | None:
+    if store is None:
+        return None
+    found = store.find(sha256_of(path), fingerprint)
+    return None if found is None else FileOutcome(path, "known", found.id, found.band)
+
+
+def _scan(
+    path: Path,
+    store: Store | None,
+    settings: Settings,
+    engine: Engine,
+    limits: Limits | None,
+    cancelled: Callable[[], bool] | None,
+    on_progress: Callable[[Progress], None],
+) -> FileOutcome:
+    # File systems allow names that are no text.
+    name = os.fsencode(path.name).decode("utf-8", "replace")
+    with tempfile.TemporaryDirectory(prefix="veriframe-") as folder:
+        evidence = None if store is None else Evidence(folder)
+        analysis = analyse(
+            path, settings, engine, name=name, limits=limits, evidence=evidence,
+            on_progress=on_progress, cancelled=cancelled,
+        )  # fmt: skip
+        id = None if store is None else store.add(analysis, evidence, source=path.absolute())
+    return FileOutcome(path, "analysed", id, analysis.finding.band)
+
+
+def _sentence(path: Path, error: Exception) -> str:
+    if isinstance(error, DetectorError):
+        return str(error)
+    reason = getattr(error, "strerror", None) or error
+    return f"“{path.name}” cannot be opened ({reason}); check that it may be read."

@@ -1,0 +1,438 @@
+"""Int8 models for OpenVINO, built from the installed weights with NNCF, and how well they agree.
+
+Post-training quantization: the networks see crops, and NNCF chooses the 8-bit ranges. The last
+two separable convolutions of Xception and both heads stay in float32: there a logit of +5 lost a
+fifth of its height, for a twentieth of the time. Where that is still not close enough, NNCF's
+accuracy control takes further layers back, one by one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import detector
+from detector.analysis import Engine, Settings, analyse
+from detector.clip import ClipReader
+from detector.errors import DetectorError, ModelError
+from detector.faces import BlazeFace, ConfirmedFaces, FaceDetector, crop_face
+from detector.labelled import Labelled
+from detector.labelled_pictures import cut_again, read_picture
+from detector.openvino_scoring import OpenVinoScorer, convert
+from detector.samples import samples
+from detector.scoring import Crops, Logits, Scorer, combine, in_batches
+from detector.weights import (
+    ASSETS,
+    EnsembleSpec,
+    NetworkSpec,
+    QuantizedSpec,
+    read_ensemble,
+    sha256_of_pair,
+)
+
+FILE = ASSETS / "model_card" / "quantization.json"
+KEPT_IN_FLOAT = {"resnet50": 2, "xception": 5}  # last convolutions and dense layers
+ALLOWED_DIFFERENCE = 0.35  # mean |int8 - float32| of a network's logits, over all crops
+ALLOWED_LOSS = 0.005  # of the AUC
+
+
+@dataclass(frozen=True)
+class SampleAgreement:
+    """One shipped clip scored twice.
+
+    Attributes:
+        name: file name of the sample.
+        band, band_int8: of the finding in float32 and in int8; None where it is not judged.
+        mean, most: absolute difference of the ensemble's logit over its faces; None without.
+    """
+
+    name: str
+    band: str | None
+    band_int8: str | None
+    mean: float | None
+    most: float | None
+
+
+@dataclass(frozen=True)
+class NetworkAgreement:
+    """One network on labelled crops; frame level.
+
+    Attributes:
+        mean, most: absolute difference of logits.
+        auc, auc_int8: area under the ROC curve in float32 and in int8.
+    """
+
+    mean: float
+    most: float
+    auc: float
+    auc_int8: float
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """How the int8 models were built, and how they agree with float32.
+
+    Attributes:
+        software: versions of Veriframe, OpenVINO and NNCF.
+        weights: SHA-256 of the weights by network.
+        models: SHA-256 of the int8 models by network.
+        kept_in_float: convolutions and dense layers that stay in float32, by network.
+        restored: True where NNCF's accuracy control had to take further layers back.
+        crops: number of calibration crops; `fingerprint` is the SHA-256 of their pixels.
+        samples: agreement on every shipped clip.
+        data: name and split of the labelled crops; None where none were given.
+        checked: number of those crops.
+        networks: agreement on them, by network and for "ensemble".
+    """
+
+    software: dict[str, str]
+    weights: dict[str, str]
+    models: dict[str, str]
+    kept_in_float: dict[str, int]
+    restored: dict[str, bool]
+    crops: int
+    fingerprint: str
+    samples: tuple[SampleAgreement, ...]
+    data: str | None
+    checked: int
+    networks: dict[str, NetworkAgreement]
+
+
+def calibration_crops(
+    ensemble: EnsembleSpec, extra: Labelled | None = None, most: int = 160, seed: int = 7
+) -> Crops:
+    """Crops that show the networks what they will see: uint8 [n, s, s, 3], n <= 2 `most`.
+
+    Faces of the shipped samples, a third each untouched, blended into themselves (Shiohara and
+    Yamasaki, CVPR 2022) and degraded; and as many again of `extra`, two manipulated for each
+    that is not: a manipulated face drives the last layers further than any other.
+    """
+    import torch
+
+    from detector.training.blending import self_blend
+    from detector.training.degradations import degrade
+    from detector.training.hulls import hulls_of_crop
+
+    rng = np.random.default_rng(seed)
+    near: FaceDetector = BlazeFace("short")
+    plain = np.stack(list(_faces_of_samples(ensemble)))
+    plain = plain[rng.permutation(len(plain))][:most]
+    found = [(crop, hulls_of_crop(crop, near)) for crop in plain]
+    with_hulls = [(crop, hulls) for crop, hulls in found if hulls is not None]
+    third = max(most // 3, 1)
+    images = torch.from_numpy(np.stack([crop for crop, _ in with_hulls[:third]]))
+    images = images.permute(0, 3, 1, 2).float() / 255
+    hulls = torch.from_numpy(np.stack([hulls for _, hulls in with_hulls[:third]]))
+    blended = self_blend(images, hulls, torch.arange(len(images)) + seed).images
+    half = torch.cat([images[: third // 2], blended[: third - third // 2]])
+    worn = degrade(half, torch.arange(len(half)) + seed)
+    made = [(part.permute(0, 2, 3, 1) * 255).round().to(torch.uint8).numpy()
+            for part in (blended, worn)]  # fmt: skip
+    parts = [plain[:third], *made]
+    if extra is not None:
+        crops, labels = crops_of(extra.first(most, most), ensemble)
+        chosen = np.concatenate([crops[labels == 1][: most * 2 // 3],
+                                 crops[labels == 0][: most // 3]])  # fmt: skip
+        parts.append(chosen)
+    return np.concatenate(parts)
+
+
+def crops_of(labelled: Labelled, ensemble: EnsembleSpec) -> tuple[Crops, Any]:
+    """Labelled pictures as the networks see them: uint8 [n, s, s, 3], and labels int [n].
+
+    Videos are left out, and so is what cannot be decoded.
+    """
+    crops, labels = [], []
+    for row in labelled.rows.itertuples():
+        if not row.crop_factor > 0:
+            continue
+        try:
+            picture = read_picture(labelled.root / row.path)
+        except DetectorError:
+            continue
+        crops.append(cut_again(picture, float(row.crop_factor), ensemble))
+        labels.append(int(row.label))
+    if not crops:
+        raise ModelError(
+            "The data holds no face crops; index it with `python -m detector index` first."
+        )
+    return np.stack(crops), np.array(labels)
+
+
+def quantize(
+    spec: NetworkSpec, crops: Crops, *, allowed: float = ALLOWED_DIFFERENCE, seed: int = 7
+) -> tuple[Any, bool]:
+    """One network in int8.
+
+    Args:
+        spec: the network.
+        crops: uint8 [n, s, s, 3] to calibrate on; a quarter of them is kept for the check.
+        allowed: mean absolute difference of logits to float32 that is close enough.
+        seed: of the order of the crops.
+
+    Returns:
+        The OpenVINO model uint8 [n, s, s, 3] -> float32 [n], and whether accuracy control was
+        needed.
+
+    Raises:
+        ModelError: NNCF is not installed, or the weights are altered.
+    """
+    try:
+        import nncf
+    except ImportError as error:
+        raise ModelError(
+            "NNCF builds the int8 models and is not installed; run make setup again."
+        ) from error
+    model = convert(spec, crops.shape[1])
+    order = np.random.default_rng(seed).permutation(len(crops))
+    checked, seen = crops[order[: len(crops) // 4]], crops[order[len(crops) // 4 :]]
+    dataset = nncf.Dataset([seen[i : i + 1] for i in range(len(seen))])
+    layers = [op.get_friendly_name() for op in model.get_ordered_ops()
+              if op.get_type_name() in ("Convolution", "GroupConvolution", "MatMul")]  # fmt: skip
+    options: dict[str, Any] = {
+        "preset": nncf.QuantizationPreset.MIXED,
+        "subset_size": len(seen),
+        "ignored_scope": nncf.IgnoredScope(names=layers[-KEPT_IN_FLOAT[spec.name] :]),
+    }
+    reference = _run(model, checked)
+    # A copy: names of layers differ from one conversion to the next.
+    plain = nncf.quantize(model.clone(), dataset, **options)
+    if float(np.abs(_run(plain, checked) - reference).mean()) <= allowed:
+        return plain, False
+
+    def closeness(compiled: Any, batches: Iterable[Any]) -> tuple[float, list[float]]:
+        each = [
+            -abs(float(next(iter(compiled(batch).values()))[0]) - float(reference[place]))
+            for place, batch in enumerate(batches)
+        ]
+        return float(np.mean(each)), each
+
+    controlled = nncf.quantize_with_accuracy_control(
+        model,
+        dataset,
+        nncf.Dataset([checked[i : i + 1] for i in range(len(checked))]),
+        closeness,
+        max_drop=allowed,
+        **options,
+    )
+    return controlled, True
+
+
+def build(
+    folder: Path,
+    *,
+    extra: Labelled | None = None,
+    check: Labelled | None = None,
+    most: int = 160,
+    say: Callable[[str], None] = lambda _: None,
+) -> Quantization:
+    """Int8 models of all installed networks: built, checked, and put beside the weights.
+
+    Args:
+        folder: of the installed models, with `ensemble.json`.
+        extra: face crops to calibrate on besides those of the shipped samples.
+        check: face crops to measure the loss of AUC on.
+        most: calibration crops of each source.
+        say: told what is done next.
+
+    Raises:
+        ModelError: an int8 model would lose more than is allowed; nothing is changed then.
+    """
+    import nncf
+    import openvino
+
+    listed = folder / "ensemble.json"
+    ensemble = read_ensemble(listed)
+    say("Cutting faces out of the shipped samples…")
+    crops = calibration_crops(ensemble, extra, most)
+    restored, hashes = {}, {}
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".int8-") as temporary:
+        drafts = Path(temporary)
+        built: dict[str, dict[str, str]] = {}
+        for network in ensemble.networks:
+            say(f"Quantizing {network.name}…")
+            model, restored[network.name] = quantize(network, crops)
+            draft = drafts / f"{network.name}-int8.xml"
+            openvino.save_model(model, draft, compress_to_fp16=False)
+            hashes[network.name] = sha256_of_pair(draft)
+            built[network.name] = {
+                "file": draft.name,
+                "sha256": hashes[network.name],
+                "of": network.sha256,
+            }
+        trial = _beside(ensemble, drafts, built)
+        say("Comparing with float32…")
+        full, quick = OpenVinoScorer(ensemble, "f32"), OpenVinoScorer(trial, "int8")
+        report = Quantization(
+            software={"veriframe": detector.__version__, "nncf": nncf.__version__,
+                      "openvino": openvino.__version__.split("-")[0]},
+            weights={network.name: network.sha256 for network in ensemble.networks},
+            models=hashes,
+            kept_in_float=dict(KEPT_IN_FLOAT),
+            restored=restored,
+            crops=len(crops),
+            fingerprint=hashlib.sha256(crops.tobytes()).hexdigest(),
+            samples=tuple(agreement_on_samples(full, quick)),
+            data=None if check is None else f"{check.name}, {check.split}",
+            checked=0 if check is None else len(check.rows),
+            networks={} if check is None else agreement(full, quick, *crops_of(check, ensemble)),
+        )  # fmt: skip
+        refuse_if_worse(report)
+        for file in sorted(drafts.iterdir()):
+            os.replace(file, folder / file.name)
+        entry = json.loads(listed.read_text())
+        for name, int8 in built.items():
+            entry["networks"][name]["int8"] = int8
+        text = drafts / "ensemble.json"
+        text.write_text(json.dumps(entry, indent=1, ensure_ascii=False) + "\n")
+        os.replace(text, listed)  # last: it names what is there by now
+    return report
+
+
+def compare_again(folder: Path, check: Labelled | None = None) -> Quantization:
+    """The report of the installed int8 models with the agreement measured anew.
+
+    For after a calibration, which moves bands, or new samples.
+
+    Args:
+        folder: of the installed models.
+        check: labelled face crops; default, what the report says of them stays.
+
+    Raises:
+        ModelError: there are no int8 models or no report of them, or they agree too little now.
+    """
+    try:
+        raw = json.loads(FILE.read_text(encoding="utf-8"))
+        found = {name: NetworkAgreement(**entry) for name, entry in raw.pop("networks").items()}
+        report = Quantization(**raw | {"samples": (), "networks": found})
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ModelError(
+            f"{FILE.name} cannot be read; run `python -m detector quantize` without --again."
+        ) from error
+    ensemble = read_ensemble(folder / "ensemble.json")
+    full, quick = OpenVinoScorer(ensemble, "f32"), OpenVinoScorer(ensemble, "int8")
+    changed: dict[str, Any] = {"samples": tuple(agreement_on_samples(full, quick))}
+    if check is not None:
+        crops, labels = crops_of(check, ensemble)
+        changed |= {
+            "data": f"{check.name}, {check.split}",
+            "checked": len(crops),
+            "networks": agreement(full, quick, crops, labels),
+        }
+    report = dataclasses.replace(report, **changed)
+    refuse_if_worse(report)
+    return report
+
+
+def agreement(
+    full: Scorer, quick: Scorer, crops: Crops, labels: Any
+) -> dict[str, NetworkAgreement]:
+    """Each network and the "ensemble" on labelled crops, in float32 and in int8."""
+    from sklearn.metrics import roc_auc_score
+
+    one, other = full.logits(crops), quick.logits(crops)
+    one["ensemble"], other["ensemble"] = (
+        combine(scorer.ensemble, logits) for scorer, logits in ((full, one), (quick, other))
+    )
+    return {
+        name: NetworkAgreement(
+            mean=float(np.abs(one[name] - other[name]).mean()),
+            most=float(np.abs(one[name] - other[name]).max()),
+            auc=float(roc_auc_score(labels, one[name])),
+            auc_int8=float(roc_auc_score(labels, other[name])),
+        )
+        for name in one
+    }
+
+
+def agreement_on_samples(full: Scorer, quick: Scorer) -> Iterable[SampleAgreement]:
+    """Every shipped clip and portrait, analysed with both."""
+    one, other = _Installed(full), _Installed(quick)
+    for path in _sample_files():
+        first, second = (analyse(path, Settings(frames=8), engine) for engine in (one, other))
+        gaps = [
+            abs(a.logit - b.logit)
+            for frame, again in zip(first.frames, second.frames, strict=True)
+            for a, b in zip(frame.faces, again.faces, strict=True)
+        ]
+        yield SampleAgreement(
+            path.name,
+            first.finding.band,
+            second.finding.band,
+            float(np.mean(gaps)) if gaps else None,
+            max(gaps, default=None),
+        )
+
+
+def refuse_if_worse(report: Quantization) -> None:
+    """Raise ModelError where int8 changes a sample's band or loses more AUC than allowed."""
+    for sample in report.samples:
+        if sample.band != sample.band_int8:
+            raise ModelError(
+                f"In int8 {sample.name} would change from {sample.band} to {sample.band_int8}; the "
+                "models stay as they are: calibrate on more data with --data."
+            )
+    for name, found in report.networks.items():
+        if found.auc - found.auc_int8 > ALLOWED_LOSS:
+            raise ModelError(
+                f"In int8 {name} would lose {found.auc - found.auc_int8:.4f} of its AUC, more than "
+                f"{ALLOWED_LOSS}; the models stay as they are: calibrate on more data with --data."
+            )
+
+
+def write(report: Quantization, path: Path = FILE) -> None:
+    """Keep the report for the model card."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(dataclasses.asdict(report), indent=1, ensure_ascii=False)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+class _Installed(Engine):
+    """An engine with one scorer."""
+
+    def __init__(self, scorer: Scorer) -> None:
+        super().__init__()
+        self._given = scorer
+
+    def load(self, backend: Any, models: str = "") -> Scorer:
+        return self._given
+
+
+def _beside(ensemble: EnsembleSpec, folder: Path, built: dict[str, dict[str, str]]) -> EnsembleSpec:
+    """The ensemble with int8 models that are not installed yet."""
+    networks = []
+    for network in ensemble.networks:
+        int8 = built[network.name]
+        spec = QuantizedSpec(folder / int8["file"], int8["sha256"], int8["of"])
+        networks.append(dataclasses.replace(network, int8=spec))
+    return dataclasses.replace(ensemble, networks=tuple(networks))
+
+
+def _sample_files() -> list[Path]:
+    portraits = sorted((ASSETS / "samples" / "portraits").iterdir())
+    return [sample.path for sample in samples()] + portraits
+
+
+def _faces_of_samples(ensemble: EnsembleSpec) -> Iterable[Any]:
+    finder = ConfirmedFaces()
+    for path in _sample_files():
+        with ClipReader(path) as reader:
+            for frame in reader.sample(24):
+                for face in finder.detect(frame.image):
+                    yield crop_face(frame.image, face.box, ensemble.crop_factor, ensemble.crop_size)
+
+
+def _run(model: Any, crops: Crops) -> Logits:
+    import openvino
+
+    compiled = openvino.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    return in_batches(lambda batch: next(iter(compiled(batch).values())).copy(), crops, 8)

@@ -1,0 +1,94 @@
+"""Small pictures of an analysis, for lists, grids and reports: the most telling of many."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.result import Analysis
+
+FACE_SIDE = 128  # pixels
+PREVIEW_SIDE = 640
+MOST_FACES = 2000  # pictures of one analysis; longer ones keep the highest scores and a spread
+MOST_PREVIEWS = 240
+
+
+class Pictures(Protocol):
+    """Where pictures of an analysis come from: `detector.evidence.Evidence`, or the library."""
+
+    def frame(self, index: int) -> bytes | None:
+        """The whole frame as an encoded picture (JPEG); None if it was not kept."""
+        ...
+
+    def face(self, index: int, track: int) -> NDArray[np.uint8] | None:
+        """A track's face in that frame, RGB uint8 [s, s, 3]; None if it was not kept."""
+        ...
+
+
+class Shown(Pictures, Protocol):
+    """Pictures that a page shows: also encoded, and asked for in advance.
+
+    Attributes:
+        exact: faces are the very pixels that were scored, no smaller copies.
+    """
+
+    exact: bool
+
+    def face_picture(self, index: int, track: int) -> bytes | None:
+        """A track's face in that frame as an encoded picture; None if it was not kept."""
+        ...
+
+    def has_face(self, index: int, track: int) -> bool:
+        """True where `face` and `face_picture` return a picture."""
+        ...
+
+
+def pictures_of(analysis: Analysis, evidence: Pictures | None) -> dict[tuple[int, int], bytes]:
+    """JPEG pictures by (frame index, track), track 0 for whole frames; at most `MOST_…`."""
+    if evidence is None:
+        return {}
+    strength = {
+        frame.index: max((face.logit for face in frame.faces), default=-math.inf)
+        for frame in analysis.frames
+    }
+    result = {}
+    for index in _telling(strength, MOST_PREVIEWS):
+        whole = evidence.frame(index)
+        image = None if whole is None else cv2.imdecode(np.frombuffer(whole, np.uint8), 1)
+        if image is not None:
+            result[index, 0] = _jpeg(image, PREVIEW_SIDE, 65)
+    faces = {
+        (frame.index, face.track): face.logit for frame in analysis.frames for face in frame.faces
+    }
+    for index, track in _telling(faces, MOST_FACES):
+        crop = evidence.face(index, track)
+        if crop is not None:
+            result[index, track] = _jpeg(np.asarray(crop)[..., ::-1], FACE_SIDE, 82)
+    return result
+
+
+def _telling(strength: Mapping[Any, float], most: int) -> list[Any]:
+    """At most `most` keys: half of them the strongest, the rest spread evenly, in order."""
+    keys = list(strength)
+    if len(keys) <= most:
+        return keys
+    chosen = set(sorted(keys, key=strength.__getitem__, reverse=True)[: most // 2])
+    rest = [key for key in keys if key not in chosen]
+    places = np.linspace(0, len(rest) - 1, most - len(chosen)).round().astype(int)
+    chosen |= {rest[place] for place in places}
+    return [key for key in keys if key in chosen]
+
+
+def _jpeg(image: NDArray[Any], side: int, quality: int) -> bytes:
+    """A BGR image as JPEG, at most `side` pixels wide and high."""
+    scale = side / max(image.shape[:2])
+    if scale < 1:
+        width, height = (max(round(length * scale), 1) for length in image.shape[1::-1])
+        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality]
+    return cv2.imencode(".jpg", np.ascontiguousarray(image), options)[1].tobytes()

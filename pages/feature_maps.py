@@ -1,0 +1,28 @@
+"""Feature maps: what the layers of the two networks make of a face."""
+
+import streamlit as st
+
+from pages.parts import beside, explore, frame, sources, walking
+
+VIEWS = {"One layer": explore.show, "Side by side": beside.show, "Walk to the score": walking.show}
+
+frame.require()
+st.title("Feature maps")
+st.caption(
+    "A network looks at a face through layers of filters. Each filter answers where it finds what "
+    "it has learned to look for; its answers are a feature map. The link in the address bar opens "
+    "this very view."
+)
+
+asked = st.query_params.to_dict()  # before the widgets take what they accept out of the address
+with st.container(border=True):
+    chosen = sources.choose()
+view = (
+    st.segmented_control(
+        "View", list(VIEWS), default="One layer", key="view", bind="query-params",
+        label_visibility="collapsed",
+    )
+    or "One layer"
+)  # fmt: skip
+if chosen is not None:
+    VIEWS[view](chosen, asked)

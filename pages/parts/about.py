@@ -1,0 +1,47 @@
+"""What stands in the menu under “About”: the version, and how files from strangers are held."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import streamlit as st
+
+import detector
+from detector.cage import Layer, lines
+from detector.caged_clip import describe_cage
+from detector.errors import DetectorError
+
+
+@st.cache_resource(show_spinner=False)
+def _cage() -> Future[tuple[Layer, ...]]:
+    """Looked up once for the process, and in the background: no page waits for it."""
+    with_one = ThreadPoolExecutor(1, thread_name_prefix="describe-cage")
+    found = with_one.submit(describe_cage)
+    with_one.shutdown(wait=False)
+    return found
+
+
+def text() -> str:
+    """Markdown for the dialog."""
+    return "\n\n".join(
+        (
+            f"**Veriframe {detector.__version__}**: evidence of face manipulation in video, frame "
+            "by frame. A score is a reason to look closer, never a verdict.",
+            *_lines(),
+        )
+    )
+
+
+def _lines() -> tuple[str, ...]:
+    found = _cage()
+    if not found.done():
+        return ("How clips are held while they are decoded is being looked up; open this again.",)
+    try:
+        held = lines(found.result())
+    except DetectorError as error:
+        return (str(error),)
+    return (
+        "Clips are decoded by a process of their own, so that a file that was made to do harm "
+        "harms nothing else. What holds around it on this system:",
+        "\n".join(f"- {line[:1].upper()}{line[1:]}" for line in held),
+    )

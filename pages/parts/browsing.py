@@ -1,0 +1,127 @@
+"""Which analyses the frame browser shows: this tab's clip, some of the library, or all of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from detector.library import LibraryFilter, Summary
+from detector.result import Analysis
+from detector.store import Store
+from detector.thumbnails import Shown
+from pages.parts import kept, session
+from pages.parts.text import plain, short
+
+OFFERED = 50  # the newest analyses, to choose from
+OWN, LIBRARY = "This tab's clip", "The library"
+
+
+@dataclass(frozen=True)
+class Browsed:
+    """What is browsed.
+
+    Attributes:
+        store: the library that holds it.
+        summaries: of the chosen analyses; none for the whole library.
+        whole: all of the library.
+        own: this tab's analysis, which is in no library that others see.
+    """
+
+    store: Store
+    summaries: tuple[Summary, ...]
+    whole: bool = False
+    own: bool = False
+
+    @property
+    def ids(self) -> tuple[int, ...] | None:
+        """Numbers of the analyses; None for the whole library."""
+        return None if self.whole else tuple(summary.id for summary in self.summaries)
+
+    @property
+    def alone(self) -> Summary | None:
+        """The analysis, where it is only one."""
+        return self.summaries[0] if len(self.summaries) == 1 else None
+
+    def analysis(self, id: int) -> Analysis:
+        """One of them, whole; raises StoreError."""
+        return kept.analysis(self.store, id)
+
+    def pictures(self, id: int) -> Shown:
+        """Its pictures: those of this tab while they are there, else the kept copies."""
+        job, keeper = session.job(), session.keeper()
+        mine = self.own or (keeper is not None and keeper.id == id)
+        return job.evidence if mine and job is not None else self.store.evidence(id)
+
+
+def choose() -> Browsed | None:
+    """Widgets that choose analyses, deep-linked by `?analysis=12,15`; None for an empty library.
+
+    Raises:
+        StoreError: the library cannot be used.
+    """
+    asked = st.query_params.get("analysis")
+    job, keeper = session.job(), session.keeper()
+    if job is not None and job.analysis is not None and (keeper is None or keeper.id is None):
+        if asked is not None and asked != st.session_state.get("browsed_asked"):
+            st.session_state.frames_of = LIBRARY
+        which = st.segmented_control(
+            "Frames of", [OWN, LIBRARY], default=OWN, key="frames_of", persist_state="session",
+            required=True,
+        )  # fmt: skip
+        if which == OWN:
+            own = session.own_library()
+            return None if own is None else Browsed(own[0], (own[0].summary(own[1]),), own=True)
+    return _from_library(asked)
+
+
+def _from_library(asked: str | None) -> Browsed | None:
+    library, state = kept.store(), st.session_state
+    newest = library.search(page_size=OFFERED)
+    if newest.total == 0:
+        if asked:
+            _gone(asked)
+        return None
+    if "browsed" not in state:
+        keeper = session.keeper()
+        state.browsed = [keeper.id] if keeper is not None and keeper.id is not None else []
+    if asked is not None and asked != state.get("browsed_asked"):
+        state.browsed = kept.numbers(asked)[:OFFERED]
+    chosen = {
+        summary.id: summary
+        for summary in library.search(LibraryFilter(ids=state.browsed), page_size=OFFERED).items
+    }
+    gone = [id for id in state.browsed if id not in chosen]
+    if gone or (asked and not state.browsed):
+        _gone(", ".join(map(str, gone)) or asked or "")
+        state.browsed = [id for id in state.browsed if id in chosen]
+    offered = {summary.id: summary for summary in newest.items} | chosen
+    st.multiselect(
+        "Analyses",
+        list(offered),
+        key="browsed",
+        persist_state="session",
+        format_func=lambda id: label(offered[id]),
+        placeholder=f"The whole library: {newest.total:,} analyses",
+        help="The newest are offered; choose any others on the page “Library”. With none "
+        "chosen, the frames of the whole library are shown.",
+    )
+    ids = state.browsed
+    if ids:
+        st.query_params["analysis"] = ",".join(map(str, ids))
+    else:
+        st.query_params.pop("analysis", None)
+    state.browsed_asked = st.query_params.get("analysis")
+    return Browsed(library, tuple(offered[id] for id in ids), whole=not ids)
+
+
+def _gone(numbers: str) -> None:
+    st.warning(
+        f"There is no analysis {plain(short(numbers))} in the library; it may have been deleted.",
+        icon=":material/link_off:",
+    )
+
+
+def label(summary: Summary) -> str:
+    """An analysis in a list."""
+    return f"{summary.id} · {short(summary.name, 40)} · {summary.created:%Y-%m-%d %H:%M}"

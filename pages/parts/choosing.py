@@ -1,0 +1,37 @@
+"""The choice between installed models, where there are several."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from detector.errors import ModelError
+from detector.installed_models import InstalledModels, installed
+from detector.wording import NETWORKS
+from pages.parts.text import plain
+
+
+def show() -> None:
+    """A field for `Settings.models`; nothing where only the default is installed."""
+    usable = {one.name: _about(one) for one in installed()}
+    names = [name for name, about in usable.items() if about or name == ""]
+    state = st.session_state
+    if state.get("models") not in names:
+        state.models = ""  # never chosen, or gone since
+    if len(names) == 1:
+        return
+    st.selectbox(
+        "Models", names, key="models", persist_state="session",
+        format_func=lambda name: f"{name or 'Default'}: {usable[name]}",
+        help="Several are installed on this machine. Analyse a clip with each, then compare the "
+        "two analyses in the library.",
+    )  # fmt: skip
+
+
+def _about(one: InstalledModels) -> str:
+    """Versions of the networks, and whether they are calibrated; "" where they cannot be used."""
+    try:
+        ensemble = one.read()
+    except ModelError:
+        return ""
+    networks = ", ".join(f"{NETWORKS.get(n.name, n.name)} {n.version}" for n in ensemble.networks)
+    return plain(networks) + ("" if ensemble.calibrated else ", not calibrated")

@@ -1,0 +1,109 @@
+"""The library of this process, and what to say where it cannot be used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import streamlit as st
+
+from detector.clip import Image
+from detector.database import database_url
+from detector.errors import StoreError
+from detector.recut import RecutPictures
+from detector.result import Analysis
+from detector.store import Store
+from detector.thumbnails import Shown
+from pages.parts import login
+from pages.parts.text import plain
+
+KEPT = (
+    "Finished analyses are kept in the library on this machine, with small pictures of their "
+    "frames. The clip itself is never kept."
+)
+NOT_KEPT = "This analysis will not be kept: it goes when you leave this tab."
+
+
+@st.cache_resource(show_spinner="Opening the library…", max_entries=2)
+def _open(address: str) -> Store:
+    return Store.open()
+
+
+def store() -> Store:
+    """The library of the person at the screen, opened once for the process; raises StoreError."""
+    library = _open(str(database_url()))  # an address without its password
+    return library.owned_by(login.owner())
+
+
+def _whose(library: Store) -> tuple[str, str]:
+    """Tells one person's view of a library from all others in what is remembered of it."""
+    return library.place, library.owner
+
+
+@st.cache_resource(max_entries=16, show_spinner="Opening the analysis…")
+def _analysis(_store: Store, whose: tuple[str, str], id: int) -> Analysis:
+    return _store.get(id)
+
+
+def analysis(library: Store, id: int) -> Analysis:
+    """A kept analysis, read once; raises StoreError."""
+    return _analysis(library, _whose(library), id)
+
+
+@st.cache_data(ttl=60, max_entries=64, show_spinner="Looking for the clip…")
+def _clip(_store: Store, whose: tuple[str, str], id: int) -> Path | None:
+    return _store.clip(id)
+
+
+def clip(library: Store, id: int) -> Path | None:
+    """The file of a kept analysis's clip, where it is unchanged; raises StoreError."""
+    return _clip(library, _whose(library), id)
+
+
+def pictures(library: Store, id: int) -> Shown:
+    """Its pictures, with exact faces where its clip is still there; raises StoreError."""
+    copies, file = library.evidence(id), clip(library, id)
+    return copies if file is None else RecutPictures(copies, file, analysis(library, id))
+
+
+@st.cache_data(max_entries=64, show_spinner="Cutting the face out of the clip…")
+def _face(
+    _pictures: Shown, whose: tuple[str, str], id: int, index: int, track: int
+) -> Image | None:
+    return _pictures.face(index, track)
+
+
+def face(library: Store, id: int, pictures: Shown, index: int, track: int) -> Image | None:
+    """A track's face in a frame of a kept analysis, from its `pictures`, decoded once."""
+    return _face(pictures, _whose(library), id, index, track)
+
+
+def delete(ids: Iterable[int]) -> int:
+    """Delete analyses from the library, and forget what was read of them; raises StoreError."""
+    removed = store().delete(ids)
+    for cache in (_analysis, _clip, _face):
+        cache.clear()
+    return removed
+
+
+def numbers(text: str) -> list[int]:
+    """The numbers in a link such as `12,15`; what is none is left out."""
+    words = (word.strip() for word in text.split(","))
+    return list(dict.fromkeys(int(word) for word in words if word.isdecimal() and len(word) < 10))
+
+
+def empty() -> None:
+    """What to say where nothing is kept yet."""
+    st.info(
+        "The library is empty. Analyses come here by themselves when you check a clip.",
+        icon=":material/inventory_2:",
+    )
+    st.page_link("pages/check.py", label="Check a clip", icon=":material/video_search:")
+
+
+def refused(error: StoreError) -> None:
+    """One sentence for a library that cannot be used, and the ways on."""
+    st.error(plain(str(error)), icon=":material/inventory_2:")
+    with st.container(horizontal=True):
+        st.button("Try again", icon=":material/refresh:", on_click=_open.clear, key="reopen")
+        st.page_link("pages/check.py", label="Check a clip without it")

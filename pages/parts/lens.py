@@ -1,0 +1,114 @@
+"""Which network and layer is looked at, and the maps it gives; shared by the explaining pages."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from detector.activations import FeatureMaps
+from detector.errors import ExplanationError
+from detector.explainer import Explainer
+from detector.layers import PRESETS, TITLES, Layer, convolutions, layer
+from pages.parts.sources import Chosen
+from pages.parts.text import plain
+
+
+def explainer() -> Explainer:
+    """The explainer of this process; its weights load when they are first needed."""
+    return Explainer.load()
+
+
+@st.cache_resource(max_entries=12, show_spinner="Looking through this layer…")
+def maps(_chosen: Chosen, key: str, address: str) -> FeatureMaps:
+    """The feature maps of one layer for a face; `key` and `address` tell them apart."""
+    return explainer().feature_maps(_chosen.crop, [address])[0]
+
+
+def network_choice(label: str = "Network") -> str:
+    """The network, bound to the URL."""
+    titles = list(TITLES.values())
+    title = (
+        st.segmented_control(label, titles, default=titles[0], key="network", bind="query-params")
+        or titles[0]
+    )
+    return next(name for name in TITLES if TITLES[name] == title)
+
+
+def layer_choice(network: str, asked: dict[str, str]) -> Layer:
+    """A layer of `network`: presets, a slider over all, and a search by address."""
+    offered = convolutions(network)
+    numbers = [found.number for found in offered]
+    first, last = numbers[0] or 0, numbers[-1] or 0
+    key = f"layer-{network}"
+    state = st.session_state
+    wanted = asked.get(key)
+    if wanted is not None and not (wanted.isdigit() and first <= int(wanted) <= last):
+        st.warning(
+            f"There is no layer “{plain(wanted)}” in {TITLES[network]}; it has layers {first} to "
+            f"{last}. Layer {layer(PRESETS[network][1]).number} is shown.",
+            icon=":material/link_off:",
+        )
+
+    def go(number: int) -> None:
+        state[key] = number
+
+    def search() -> None:
+        state.pop("layer_missing", None)
+        text = state.get("address", "").strip()
+        if not text:
+            return
+        try:
+            found = layer(text if ":" in text else f"{network}:{text}")
+        except ExplanationError as error:
+            state.layer_missing = str(error)
+            return
+        if found.number is None:
+            state.layer_missing = f"{found.title} has no maps; the walk to the score shows it."
+        else:
+            state.network = TITLES[found.network]
+            state[f"layer-{found.network}"] = found.number
+
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        for address in PRESETS[network]:
+            preset = layer(address)
+            st.button(
+                preset.title,
+                on_click=go,
+                args=(preset.number,),
+                key=f"preset-{address}",
+                help="A layer that the paper shows" if network == "resnet50" else None,
+            )
+        st.text_input(
+            "Find by address",
+            key="address",
+            placeholder=f"{network}:24",
+            on_change=search,
+            width=220,
+            help="An address names one layer: the network, a colon and the number of the layer.",
+        )
+    if missing := state.get("layer_missing"):
+        st.error(plain(missing), icon=":material/search_off:")
+    number = st.slider(
+        "Layer", first, last, layer(PRESETS[network][1]).number or first, key=key,
+        bind="query-params",
+    )  # fmt: skip
+    return layer(f"{network}:{number}")
+
+
+def describe(found: Layer) -> None:
+    """What a class should know of a layer."""
+    filters, height, width = found.shape
+    st.markdown(f"**{found.title}** of {TITLES[found.network]} · `{found.address}`")
+    st.markdown(plain(found.caption))
+    st.caption(
+        f"Module `{found.name}` · {found.kind}, {found.kernel}×{found.kernel} · "
+        f"{filters:,} maps of {height}×{width} · one value sees {found.receptive_field}×"
+        f"{found.receptive_field} pixels of the {found.input_size}×{found.input_size} input"
+    )
+
+
+def file_stem(found: Layer, chosen: Chosen) -> str:
+    """A sensible name for what is downloaded."""
+    return (
+        f"veriframe-{found.address.replace(':', '-')}-{chosen.analysis.clip.sha256[:8]}"
+        f"-frame{chosen.frame.index}-face{chosen.face.track}"
+    )

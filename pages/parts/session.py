@@ -1,0 +1,113 @@
+"""What belongs to the process (models, queue) and what to one browser tab (its clip)."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from io import BytesIO
+from pathlib import Path
+
+import streamlit as st
+
+from detector import background
+from detector.analysis import Engine, Settings
+from detector.errors import DetectorError, StoreError
+from detector.jobs import Job, Jobs
+from detector.keeping import Keeper
+from detector.store import Store
+from pages.parts import kept
+
+# What this tab forgets with its clip; "opened" and "browsed" would hide the next one.
+_OF_THIS_CLIP = ("job", "media", "keeper", "own_library", "refused", "moment", "track", "opened",
+                 "browsed", "frames_of", "frame_chosen", "clip")  # fmt: skip
+
+
+@st.cache_resource(show_spinner=False)
+def models() -> Jobs:
+    """The queue of this process; its models begin to load in the background at once."""
+    engine = Engine()
+
+    def load() -> None:
+        try:
+            engine.warm_up()
+        except DetectorError as error:
+            logging.getLogger("veriframe").error("%s", error)  # the first analysis says it again
+
+    background.start(load, "load-models", lambda: None)
+    return Jobs(engine)
+
+
+def job() -> Job | None:
+    """The analysis that this tab looks at, in whatever state."""
+    found: Job | None = st.session_state.get("job")
+    return found
+
+
+def media() -> Path | BytesIO | None:
+    """What the player shows: the sample's file or the upload."""
+    shown: Path | BytesIO | None = st.session_state.get("media")
+    return shown
+
+
+def keeper() -> Keeper | None:
+    """What became of this tab's analysis: its origin, and its place in the library."""
+    found: Keeper | None = st.session_state.get("keeper")
+    return found
+
+
+def start(clip: Path | BytesIO, name: str, settings: Settings, keep: bool = True) -> None:
+    """Analyse a clip for this tab; what it looked at before is discarded.
+
+    Args:
+        clip: a file that stays in place, or an upload.
+        name: as the person gave it.
+        settings: how to look at it.
+        keep: put the finished analysis into the library.
+    """
+    discard()
+    keeping = _keeper(clip, keep)
+    try:
+        visitor = st.session_state.setdefault("visitor", uuid.uuid4().hex)
+        st.session_state.job = models().submit(clip, name, settings, on_done=keeping, owner=visitor)
+        st.session_state.media, st.session_state.keeper = clip, keeping
+    except DetectorError as error:
+        st.session_state.refused = str(error)
+
+
+def _keeper(clip: Path | BytesIO, keep: bool) -> Keeper:
+    source = clip if isinstance(clip, Path) else None
+    if not keep:
+        return Keeper(None, source)
+    try:
+        return Keeper(kept.store(), source)
+    except StoreError as error:  # the clip is analysed all the same
+        without = Keeper(None, source)
+        without.refused = str(error)
+        return without
+
+
+def own_library() -> tuple[Store, int] | None:
+    """A library that holds only this tab's analysis and goes with it, and the number in it.
+
+    Raises:
+        StoreError: the disk is full.
+    """
+    looked_at = job()
+    if looked_at is None or looked_at.analysis is None:
+        return None
+    if "own_library" not in st.session_state:
+        library = Store.open(looked_at.evidence.folder.with_name("frames.sqlite"))
+        st.session_state.own_library = library, library.add(looked_at.analysis, looked_at.evidence)
+    found: tuple[Store, int] = st.session_state.own_library
+    return found
+
+
+def discard() -> None:
+    """Forget this tab's clip and remove its files."""
+    if "own_library" in st.session_state:
+        st.session_state.own_library[0].close()
+    old = job()
+    if old is not None:
+        old.discard()
+    for key in _OF_THIS_CLIP:
+        st.session_state.pop(key, None)

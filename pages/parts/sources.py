@@ -1,0 +1,211 @@
+"""Which face is looked at: a clip, a moment, a person; shared by the pages that explain."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+import weakref
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+
+from detector.analysis import Settings, analyse
+from detector.clip import Image
+from detector.errors import DetectorError, StoreError
+from detector.evidence import Evidence
+from detector.library import LibraryFilter
+from detector.recut import enlarge_copy
+from detector.result import Analysis, ScoredFace, ScoredFrame
+from detector.samples import samples
+from detector.thumbnails import Shown
+from detector.wording import clock
+from pages.parts import kept, session
+from pages.parts.text import plain, short
+
+MINE = "mine"
+KEPT = "kept-"  # and the number in the library
+SAMPLE_FRAMES = 12
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """One face in one frame of one clip, with the crop that the networks saw."""
+
+    source: str
+    title: str
+    analysis: Analysis
+    frame: ScoredFrame
+    face: ScoredFace
+    crop: Image
+
+    @property
+    def key(self) -> str:
+        """Tells this crop from every other one."""
+        return hashlib.sha256(self.crop.tobytes()).hexdigest()[:16]
+
+    @property
+    def caption(self) -> str:
+        """Which face this is, in few words."""
+        when = "" if self.analysis.clip.still else f", {clock(self.frame.time)}"
+        return f"{self.title}{when}, face {self.face.track}"
+
+
+class _SampleScan:
+    """A sample's analysis with its pictures, which go when the cache lets it go."""
+
+    def __init__(self, path: Path) -> None:
+        self.evidence = Evidence(Path(tempfile.mkdtemp(prefix="veriframe-sample-")))
+        weakref.finalize(self, self.evidence.remove)
+        self.analysis = analyse(
+            path,
+            Settings(frames=SAMPLE_FRAMES),
+            session.models().engine,
+            evidence=self.evidence,
+        )
+
+
+@st.cache_resource(max_entries=16, show_spinner="Finding the faces…")
+def _sample(path: Path) -> _SampleScan:
+    return _SampleScan(path)
+
+
+def titles() -> dict[str, str]:
+    """What can be chosen: opened from the library, this tab's own clip, samples with a face."""
+    found = _opened()
+    job = session.job()
+    if job is not None and job.analysis is not None and job.analysis.tracks:
+        found[MINE] = f"Your clip: {short(job.name, 40)}"
+    for sample in samples():
+        if not sample.path.stem.startswith("noface"):
+            found[sample.path.stem] = sample.title
+    return found
+
+
+def _opened() -> dict[str, str]:
+    """The analysis that a link or the page "Library" names, where it shows a face."""
+    asked = kept.numbers(st.query_params.get("analysis", ""))
+    if asked:
+        st.session_state.opened = asked[0]
+    id = st.session_state.get("opened")
+    if id is None:
+        return {}
+    try:
+        found = kept.store().search(LibraryFilter(ids=[id]), page_size=1).items
+    except StoreError as error:
+        st.error(plain(str(error)), icon=":material/inventory_2:")
+        return {}
+    if not found:
+        st.session_state.opened = None
+        _not_here(f"Analysis {id}", "It may have been deleted from the library.")
+        return {}
+    name = f"From the library: {id}, {short(found[0].name, 40)}"
+    return {f"{KEPT}{id}": name} if found[0].faces else {}
+
+
+def _kept_crop(
+    id: int, analysis: Analysis, pictures: Shown, index: int, track: int
+) -> Image | None:
+    """The pixels that were scored, or, where they are gone, a copy and a word about it."""
+    crop = kept.face(kept.store(), id, pictures, index, track)
+    if crop is None or pictures.exact:
+        return crop
+    st.caption(
+        ":material/inventory_2: The clip itself was not kept. This is a small copy of the face, "
+        "so that what the networks see in it differs a little from what was scored."
+    )
+    return enlarge_copy(crop, analysis.sampling)
+
+
+def load(source: str) -> tuple[Analysis, Shown]:
+    """The analysis and the pictures of a source that `titles` offers; raises DetectorError."""
+    if source.startswith(KEPT):
+        id = int(source.removeprefix(KEPT))
+        return kept.analysis(kept.store(), id), kept.pictures(kept.store(), id)
+    job = session.job()
+    if source == MINE and job is not None and job.analysis is not None:
+        return job.analysis, job.evidence
+    for sample in samples():
+        if sample.path.stem == source:
+            scan = _sample(sample.path)
+            return scan.analysis, scan.evidence
+    raise DetectorError("This clip is no longer here; choose another one.")
+
+
+def choose(suffix: str = "", default: int = 0) -> Chosen | None:
+    """Widgets that choose a face, bound to the URL; None (and a sentence) where there is none.
+
+    Args:
+        suffix: tells two choosers on one page apart, also in the URL.
+        default: which source is chosen first.
+    """
+    offered = titles()
+    keys = list(offered)
+    asked = st.query_params.to_dict()  # before the widgets take what they accept out of it
+    if (clip := asked.get(f"clip{suffix}")) and clip not in offered.values():
+        _not_here(clip, "Choose another clip, or analyse it again on the page “Check a clip”.")
+    where, when, who = st.columns([4, 4, 2], gap="medium")
+    source = where.selectbox(
+        "Clip",
+        keys,
+        index=min(default, len(keys) - 1),
+        format_func=lambda key: offered[key],
+        key=f"clip{suffix}",
+        bind="query-params",
+    )
+    try:
+        analysis, evidence = load(source)
+    except DetectorError as error:
+        st.error(plain(str(error)), icon=":material/error:")
+        return None
+    shown = [
+        frame
+        for frame in analysis.frames
+        if any(evidence.has_face(frame.index, face.track) for face in frame.faces)
+    ]
+    if not shown:
+        st.info(
+            "No picture of a face is kept of this clip; choose another one, or analyse it again "
+            "on the page “Check a clip”.",
+            icon=":material/face_retouching_off:",
+        )
+        return None
+    by_index = {frame.index: frame for frame in shown}
+    moments = {clock(frame.time) for frame in shown}
+    if (moment := asked.get(f"frame{suffix}")) and moment not in moments:
+        _not_here(moment, "No face is kept of that moment; the first one is shown.")
+    if len(shown) > 1:
+        index = when.select_slider(
+            "Moment",
+            list(by_index),
+            format_func=lambda index: clock(by_index[index].time),
+            key=f"frame{suffix}",
+            bind="query-params",
+        )
+    else:
+        index = shown[0].index
+    frame = by_index[index]
+    tracks = sorted(face.track for face in frame.faces)
+    track = tracks[0]
+    if len(tracks) > 1:
+        track = (
+            who.segmented_control(
+                "Face", tracks, default=tracks[0], key=f"face{suffix}", bind="query-params"
+            )
+            or tracks[0]
+        )
+    face = next(face for face in frame.faces if face.track == track)
+    crop = (
+        _kept_crop(int(source.removeprefix(KEPT)), analysis, evidence, frame.index, track)
+        if source.startswith(KEPT)
+        else evidence.face(frame.index, track)
+    )
+    if crop is None:
+        st.info("This face's picture was not kept; choose another moment.")
+        return None
+    return Chosen(source, offered[source], analysis, frame, face, crop)
+
+
+def _not_here(what: str, hint: str) -> None:
+    """Say that a link points at something that is gone, and what to do."""
+    st.warning(f"“{plain(short(what))}” is not here. {hint}", icon=":material/link_off:")

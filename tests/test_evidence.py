@@ -1,0 +1,144 @@
+"""detector.evidence: the very crops that were scored, and nothing left after removal."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from detector.clip import Frame
+from detector.errors import ClipError
+from detector.evidence import PREVIEW_SIDE, Evidence
+from tests.clips import picture
+
+
+def crop(seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 255, (304, 304, 3), dtype=np.uint8)
+
+
+def frame(index: int, width: int = 128, height: int = 96) -> Frame:
+    return Frame(index, index / 25, picture(index % 256, width, height))
+
+
+@pytest.fixture
+def evidence(tmp_path: Path) -> Evidence:
+    kept = Evidence(tmp_path / "new" / "folder")
+    kept.add(frame(3), [(1, crop(1)), (12, crop(2))])
+    kept.add(frame(40), [])
+    return kept
+
+
+def test_crops_come_back_pixel_by_pixel(evidence: Evidence) -> None:
+    for track, seed in ((1, 1), (12, 2)):
+        kept = evidence.face(3, track)
+        assert kept is not None
+        np.testing.assert_array_equal(kept, crop(seed))
+        assert evidence.has_face(3, track)
+        assert kept.dtype == np.uint8
+        assert kept.flags.c_contiguous
+
+
+def test_a_png_is_what_a_browser_reads(evidence: Evidence) -> None:
+    png = evidence.face_picture(3, 12)
+    assert png is not None
+    assert png.startswith(b"\x89PNG")
+    read = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
+    np.testing.assert_array_equal(read[..., ::-1], crop(2))
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "shown"),
+    [
+        (128, 96, (128, 96)),
+        (1920, 1080, (960, 540)),
+        (1080, 1920, (540, 960)),
+        (960, 400, (960, 400)),
+        (4000, 32, (960, 8)),
+    ],
+)
+def test_previews_are_jpeg_in_true_colours_and_never_large(
+    tmp_path: Path, width: int, height: int, shown: tuple[int, int]
+) -> None:
+    kept = Evidence(tmp_path)
+    whole = frame(0, width, height)
+    kept.add(whole, [])
+    jpeg = kept.frame(0)
+    assert jpeg is not None
+    assert jpeg.startswith(b"\xff\xd8")
+    preview = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+    assert preview.shape[1::-1] == shown
+    assert max(shown) <= PREVIEW_SIDE
+    expected = cv2.resize(whole.image, shown, interpolation=cv2.INTER_AREA)
+    assert np.abs(preview.astype(int) - expected).mean() < 8
+
+
+@pytest.mark.parametrize(("index", "track"), [(3, 2), (4, 1), (40, 1), (-1, 1)])
+def test_what_was_not_kept_is_none(evidence: Evidence, index: int, track: int) -> None:
+    assert evidence.face(index, track) is None
+    assert evidence.face_picture(index, track) is None
+    assert not evidence.has_face(index, track)
+
+
+def test_frames_are_kept_by_their_index(evidence: Evidence) -> None:
+    assert evidence.frame(3) != evidence.frame(40)
+    assert evidence.frame(40) is not None
+    assert evidence.frame(4) is None
+
+
+def test_a_damaged_crop_is_none(evidence: Evidence) -> None:
+    (path,) = (path for path in evidence.folder.glob("face-*") if path.name.endswith("-12.png"))
+    path.write_bytes(b"no picture")
+    assert evidence.face(3, 12) is None
+
+
+def test_nothing_is_written_before_the_first_picture(tmp_path: Path) -> None:
+    folder = tmp_path / "none"
+    kept = Evidence(folder)
+    assert kept.frame(0) is None
+    assert not folder.exists()
+
+
+def test_removing_takes_everything_and_may_be_repeated(evidence: Evidence) -> None:
+    assert len(list(evidence.folder.iterdir())) == 4
+    evidence.remove()
+    assert not evidence.folder.exists()
+    evidence.remove()
+    assert evidence.frame(3) is None
+
+
+@pytest.fixture
+def full_disk() -> Iterator[None]:
+    """No file may become larger than 12 kB: what a full disk says, at that very byte."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (12_000, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_full_disk_is_one_sentence_and_no_half_a_picture(tmp_path: Path, full_disk: None) -> None:
+    evidence = Evidence(tmp_path)
+    evidence.add(frame(0), [])
+    with pytest.raises(
+        ClipError, match=r"^The pictures .* cannot be stored \(File too large\); free"
+    ):
+        evidence.add(frame(1), [(1, crop(1))])
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "frame-0000000.jpg", "frame-0000001.jpg",
+    ]  # fmt: skip
+    assert evidence.frame(1) is not None
+    assert not evidence.has_face(1, 1)
+
+
+def test_another_error_of_the_disk_is_no_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(self: Path, data: bytes) -> int:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(Path, "write_bytes", gone)
+    with pytest.raises(OSError, match="Input/output error"):
+        Evidence(tmp_path).add(frame(0), [])

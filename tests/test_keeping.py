@@ -1,0 +1,119 @@
+"""After an analysis: its file is looked at while it is there, and the result is kept or not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from queue import SimpleQueue
+
+import pytest
+
+from detector.analysis import Engine, Settings
+from detector.evidence import Evidence
+from detector.jobs import Job, Jobs
+from detector.keeping import Keeper
+from detector.result import Analysis
+from detector.store import Store
+from tests.examples import Drawn, example
+
+FEW = Settings(frames=4)
+
+
+@pytest.fixture(scope="module")
+def jobs(engine: Engine) -> Jobs:
+    return Jobs(engine, at_once=1)
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Store:
+    return Store.open(tmp_path / "library.sqlite")
+
+
+def finished(job: Job) -> Analysis:
+    assert job.wait(120)
+    assert job.error is None
+    assert job.analysis is not None
+    return job.analysis
+
+
+def test_an_upload_is_kept_with_its_pictures_but_without_its_file(
+    jobs: Jobs, library: Store, sample_clip: Callable[[str], Path]
+) -> None:
+    keeper = Keeper(library)
+    upload = BytesIO(sample_clip("grid_brbk7n").read_bytes())
+    analysis = finished(jobs.submit(upload, "mine.mp4", FEW, on_done=keeper))
+    assert keeper.id is not None
+    assert keeper.refused is None
+    assert library.get(keeper.id) == analysis
+    assert library.thumbnail(keeper.id) is not None
+    assert library.clip(keeper.id) is None
+    assert keeper.provenance is not None
+    assert keeper.provenance.sha256 == analysis.clip.sha256
+    assert keeper.provenance.hints
+    keeper.remove(library)
+    assert keeper.id is None
+    assert library.search().total == 0
+
+
+def test_a_clip_that_stays_in_place_can_be_found_again(
+    jobs: Jobs, library: Store, sample_clip: Callable[[str], Path]
+) -> None:
+    clip = sample_clip("noface_intel_cars")
+    keeper = Keeper(library, source=clip)
+    finished(jobs.submit(clip, clip.name, FEW, on_done=keeper))
+    assert keeper.id is not None
+    assert library.clip(keeper.id) == clip
+
+
+def test_without_a_library_nothing_is_kept_until_asked_for(library: Store) -> None:
+    analysis = example()
+    keeper = Keeper(None)
+    keeper(analysis, Drawn(), Path("gone.mp4"))
+    assert keeper.id is None
+    assert keeper.refused is None
+    assert keeper.provenance is None
+    keeper.keep(library, analysis, Drawn())
+    assert keeper.id is not None
+    assert library.get(keeper.id) == analysis
+
+
+def test_a_library_that_cannot_be_written_spoils_nothing(library: Store, tmp_path: Path) -> None:
+    file = tmp_path / "library.sqlite"
+    library.close()
+    file.write_bytes(b"no database" * 400)
+    keeper = Keeper(library)
+    keeper(example(), Drawn(), Path("gone.mp4"))
+    assert keeper.id is None
+    assert keeper.refused is not None
+    assert "is damaged or was never one" in keeper.refused
+
+
+def test_what_fails_afterwards_does_not_spoil_the_result(
+    jobs: Jobs, sample_clip: Callable[[str], Path]
+) -> None:
+    def broken(analysis: Analysis, pictures: Evidence, clip: Path) -> None:
+        raise RuntimeError("broken")
+
+    clip = sample_clip("noface_intel_cars")
+    job = jobs.submit(clip, clip.name, FEW, on_done=broken)
+    assert finished(job).clip.name == clip.name
+    assert job.status == "done"
+
+
+def test_stopping_at_the_last_moment_keeps_the_pictures_of_the_result(
+    jobs: Jobs, sample_clip: Callable[[str], Path]
+) -> None:
+    clip = sample_clip("grid_brbk7n")
+    started: SimpleQueue[Job] = SimpleQueue()
+    stopped: list[Analysis] = []
+
+    def stop(analysis: Analysis, pictures: Evidence, path: Path) -> None:
+        started.get(timeout=60).cancel()
+        stopped.append(analysis)
+
+    job = jobs.submit(clip, clip.name, FEW, on_done=stop)
+    started.put(job)
+    analysis = finished(job)
+    assert stopped == [analysis]
+    assert job.evidence.frame(analysis.frames[0].index) is not None

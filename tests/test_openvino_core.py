@@ -1,0 +1,43 @@
+"""OpenVINO begun by many threads at once: none of them waits for ever."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+TOGETHER = """
+import sys, threading, numpy as np
+from detector.faces import BlazeFace
+sys.setswitchinterval(1e-5)
+together, found = threading.Barrier(6), []
+
+def look():
+    together.wait()
+    found.append(BlazeFace("short").detect(np.zeros((64, 64, 3), np.uint8)))
+
+threads = [threading.Thread(target=look, daemon=True) for _ in range(6)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join(100)
+print(len(found))
+"""
+
+
+def test_threads_that_begin_together_all_end() -> None:
+    done = subprocess.run([sys.executable, "-c", TOGETHER], cwd=ROOT, check=True, timeout=120,
+                          capture_output=True, text=True)  # fmt: skip
+    assert done.stdout == "6\n"
+
+
+def test_the_table_is_filled_before_anybody_has_a_core() -> None:
+    """Nobody else makes a core: a search of the sources."""
+    makers = [
+        path.name
+        for path in (ROOT / "detector").rglob("*.py")
+        if "openvino.Core(" in path.read_text(encoding="utf-8") and path.name != "openvino_core.py"
+    ]
+    assert makers == ["quantization.py"]  # a command of one thread

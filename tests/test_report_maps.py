@@ -1,0 +1,54 @@
+"""Heat maps of a report: of the strongest faces, and only of the weights that scored them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from detector import report_pdf
+from detector.analysis import Engine, Settings, analyse
+from detector.evidence import Evidence
+from detector.report_maps import heat_maps
+from detector.report_pdf import strongest
+from detector.result import Analysis
+from detector.store import Store
+
+
+@pytest.fixture(scope="module")
+def scanned(
+    engine: Engine, sample_clip: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Analysis, Evidence]:
+    evidence = Evidence(tmp_path_factory.mktemp("evidence"))
+    clip = sample_clip("demo_selfblend_hopper")
+    return analyse(clip, Settings(frames=4), engine, evidence=evidence), evidence
+
+
+def test_the_strongest_faces_get_a_map(
+    scanned: tuple[Analysis, Evidence], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report_pdf, "STRONGEST", 2)
+    analysis, evidence = scanned
+    maps = heat_maps(analysis, evidence)
+    assert list(maps) == [(frame.index, face.track) for frame, face in strongest(analysis, 2)]
+    for (index, track), image in maps.items():
+        crop = evidence.face(index, track)
+        assert crop is not None
+        assert image.shape == crop.shape
+        assert image.dtype == np.uint8
+        assert not np.array_equal(image, crop)
+
+
+def test_small_copies_and_other_weights_get_none(
+    scanned: tuple[Analysis, Evidence], tmp_path: Path
+) -> None:
+    analysis, evidence = scanned
+    with Store.open(tmp_path / "library.sqlite") as store:
+        copies = store.evidence(store.add(analysis, evidence))
+        assert copies.face(analysis.frames[0].index, 1) is not None
+        assert heat_maps(analysis, copies) == {}
+    models = tuple(dataclasses.replace(model, sha256="0" * 64) for model in analysis.models)
+    assert heat_maps(dataclasses.replace(analysis, models=models), evidence) == {}

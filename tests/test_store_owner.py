@@ -1,0 +1,179 @@
+"""Each person sees their own analyses: every way into the library, on both databases."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from detector import database, schema
+from detector.errors import StoreError
+from detector.library import FrameFilter, LibraryFilter
+from detector.store import Store
+from tests.examples import Drawn, example
+
+ADA, BOB = "https://login.example|ada", "https://login.example|bob"
+
+
+@pytest.fixture
+def nobody(database_url: str) -> Iterator[Store]:
+    """The library without a login, which holds one analysis."""
+    with Store.open(database_url) as opened:
+        opened.add(example("nobody.mp4", seed=1), Drawn(), tags=["left"])
+        yield opened
+
+
+@pytest.fixture
+def ada(nobody: Store) -> tuple[Store, int]:
+    """Ada's view of it, and the number of her analysis."""
+    store = nobody.owned_by(ADA)
+    return store, store.add(
+        example("ada.mp4", seed=2), Drawn(), tags=["secret"], note="my source", source="/a/ada.mp4"
+    )
+
+
+READS: dict[str, Callable[[Store, int], Any]] = {
+    "search": lambda store, id: store.search().items,
+    "search by number": lambda store, id: store.search(LibraryFilter(ids=[id])).items,
+    "search by tag": lambda store, id: store.search(LibraryFilter(tags=["secret"])).items,
+    "search in notes": lambda store, id: store.search(LibraryFilter(text="my source")).items,
+    "numbers": lambda store, id: store.ids(),
+    "frames of all": lambda store, id: store.frames().items,
+    "frames of one": lambda store, id: store.frames(FrameFilter(analyses=[id])).items,
+    "frames, sorted": lambda store, id: store.frames(sort="-score").items,
+    "every frame": lambda store, id: tuple(store.every_frame()),
+    "scores": lambda store, id: tuple(store.scores()),
+    "tags": lambda store, id: tuple(store.tags()),
+    "models": lambda store, id: store.model_versions(),
+    "cover": lambda store, id: store.thumbnail(id),
+    "frame picture": lambda store, id: store.thumbnail(id, 0),
+    "pictured": lambda store, id: store.pictured(id),
+    "kept pictures": lambda store, id: store.evidence(id).frame(0),
+}
+
+
+@pytest.mark.parametrize("read", READS.values(), ids=READS)
+def test_nobody_else_reads_it(ada: tuple[Store, int], read: Callable[[Store, int], Any]) -> None:
+    store, id = ada
+    assert read(store, id), "the owner sees it"
+    assert not read(store.owned_by(BOB), id)
+
+
+@pytest.mark.parametrize("read", READS.values(), ids=READS)
+def test_without_a_login_nothing_of_it_is_read(
+    nobody: Store, ada: tuple[Store, int], read: Callable[[Store, int], Any]
+) -> None:
+    store, id = ada
+    mine, theirs = read(nobody, id), read(store, id)
+    if read is READS["models"]:
+        assert mine == theirs, "the same networks made both"
+    elif isinstance(theirs, tuple):
+        assert not [one for one in mine if one in theirs]
+    else:
+        assert not mine
+
+
+CHANGES: dict[str, Callable[[Store, int], Any]] = {
+    "get": lambda store, id: store.get(id),
+    "summary": lambda store, id: store.summary(id),
+    "clip": lambda store, id: store.clip(id),
+    "tags": lambda store, id: store.set_tags([id], ["seen"]),
+    "tag": lambda store, id: store.tag([id], "seen"),
+    "untag": lambda store, id: store.untag([id], "secret"),
+    "note": lambda store, id: store.set_note(id, "seen"),
+    "source": lambda store, id: store.set_source(id, "/b"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+@pytest.mark.parametrize("other", [BOB, ""], ids=["another", "no login"])
+def test_somebody_elses_number_is_no_number(
+    ada: tuple[Store, int], change: Callable[[Store, int], Any], other: str
+) -> None:
+    store, id = ada
+    before = store.summary(id)
+    with pytest.raises(StoreError, match=f"There is no analysis {id} in the library"):
+        change(store.owned_by(other), id)
+    assert store.summary(id) == before
+
+
+@pytest.mark.parametrize("other", [BOB, ""], ids=["another", "no login"])
+def test_nobody_else_deletes_it(ada: tuple[Store, int], other: str) -> None:
+    store, id = ada
+    assert store.owned_by(other).delete([id]) == 0
+    assert store.ids() == (id,)
+    assert store.delete([id]) == 1
+
+
+def test_two_people_keep_the_same_analysis(nobody: Store) -> None:
+    ada, bob, analysis = nobody.owned_by(ADA), nobody.owned_by(BOB), example(seed=3)
+    first, second = ada.add(analysis), bob.add(analysis)
+    assert first != second
+    assert ada.add(analysis) == first
+    assert ada.get(first) == bob.get(second) == analysis
+    assert bob.find(analysis.clip.sha256, ada.summary(first).fingerprint) == bob.summary(second)
+
+
+def test_a_clip_that_both_kept_stays_for_the_other(nobody: Store, tmp_path: Path) -> None:
+    import dataclasses
+    import hashlib
+
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(b"bytes")
+    base = example(seed=4)
+    clip = dataclasses.replace(base.clip, bytes=5, sha256=hashlib.sha256(b"bytes").hexdigest())
+    analysis = dataclasses.replace(base, clip=clip)
+    ada, bob = nobody.owned_by(ADA), nobody.owned_by(BOB)
+    first, second = (store.add(analysis, keep_clip=path) for store in (ada, bob))
+    path.unlink()
+    ada.delete([first])
+    assert bob.clip(second) is not None
+
+
+def test_size_counts_ones_own(nobody: Store, ada: tuple[Store, int]) -> None:
+    assert [store.size().analyses for store in (nobody, ada[0], nobody.owned_by(BOB))] == [1, 1, 0]
+
+
+def test_a_library_from_before_logins_is_brought_up_to_date(database_url: str) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    analysis = example(seed=5)
+    with Store.open(database_url) as library:
+        id = library.add(analysis, Drawn(), tags=["old"], note="words")
+        summary = library.summary(id)
+        config = Config()
+        config.set_main_option("script_location", str(database.MIGRATIONS))
+        with database.writing(library._engine) as connection:
+            config.attributes["connection"] = connection
+            command.downgrade(config, "0001")
+            columns = {one["name"] for one in sa.inspect(connection).get_columns("analysis")}
+    assert "owner" not in columns
+    with Store.open(database_url) as library:
+        assert library.summary(id) == summary
+        assert library.get(id) == analysis
+        assert library.owned_by(ADA).search().total == 0
+        with library._engine.connect() as connection:
+            owners = connection.execute(sa.select(schema.analysis.c.owner)).scalars()
+            assert list(owners) == [""]
+
+
+@pytest.mark.parametrize("owner", ["a\0b", "%", "' OR 1=1 --", "\ud800", "名" * 400])
+def test_any_name_is_only_itself(nobody: Store, owner: str) -> None:
+    store = nobody.owned_by(owner)
+    id = store.add(example(seed=6))
+    assert store.ids() == (id,)
+    assert nobody.owned_by("b").ids() == ()
+    assert id not in nobody.ids()
+
+
+def test_no_test_of_rows_where_nobody_logs_in(nobody: Store) -> None:
+    """A million rows of one person are not compared with an owner one by one."""
+    with nobody._engine.connect() as connection:
+        assert nobody._own(connection) == []
+        nobody.owned_by(ADA).add(example(seed=7))
+    with nobody._engine.connect() as connection:
+        assert len(nobody._own(connection)) == 1

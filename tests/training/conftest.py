@@ -1,0 +1,124 @@
+"""A tiny labelled set of drawn crops, and a network small enough to train in a test."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from detector.training.layouts import index_folder
+from detector.training.presets import TrainConfig
+from detector.training.table import Table
+
+# Many tiny operations: on a busy machine a second thread costs more than it brings.
+torch.set_num_threads(1)
+
+
+class TinyNetwork(nn.Module):
+    """Two convolutions, dropout and a logit: trains like the real ones, in milliseconds."""
+
+    name = "resnet50"
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.layers = nn.Sequential(
+            nn.Conv2d(3, 8, 5, stride=2),
+            nn.BatchNorm2d(8),
+            nn.ReLU(),
+            nn.Conv2d(8, 16, 3),
+            nn.ReLU(),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Dropout(0.3),
+            nn.Linear(16, 1),
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits [n]."""
+        return self.layers(images).squeeze(-1)
+
+
+@pytest.fixture
+def tiny_network() -> TinyNetwork:
+    return TinyNetwork()
+
+
+@pytest.fixture
+def tiny_config() -> TrainConfig:
+    return TrainConfig(
+        "tiny",
+        "paper-a",
+        epochs=3,
+        frames=2,
+        batch=4,
+        learning_rate=3e-3,
+        input_size=32,
+        init="",
+        workers=0,
+    )
+
+
+def draw(label: int, seed: int, side: int = 48) -> np.ndarray:
+    """A soft blob; "manipulated" ones carry a bright grid."""
+    random = np.random.default_rng(seed)
+    small = random.integers(60, 200, (4, 4, 3), dtype=np.uint8)
+    image = cv2.resize(small, (side, side), interpolation=cv2.INTER_CUBIC)
+    if label:
+        image[::4] = 255
+        image[:, ::4] = 255
+    return image
+
+
+def write_set(root: Path, clips: int = 24) -> Path:
+    """A listed set: half of each class, groups of two clips, 16 / 4 / 4 of them by split."""
+    rows = []
+    for number in range(clips):
+        label = number % 2
+        split = "train" if number < clips * 2 // 3 else "val" if number % 4 < 2 else "test"
+        name = f"{split}/{number:02d}.png"
+        (root / split).mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(root / name), draw(label, number)[:, :, ::-1])
+        rows.append([name, "drawn", split, label, 1.2, 1.0, 1.2, f"source-{number // 2}"])
+    with (root / "index.csv").open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(
+            [
+                "file",
+                "set",
+                "split",
+                "manipulated",
+                "crop_factor",
+                "min_factor",
+                "max_factor",
+                "group",
+            ]
+        )
+        writer.writerows(rows)
+    return root
+
+
+@pytest.fixture
+def tiny_folder(tmp_path: Path) -> Path:
+    return write_set(tmp_path / "set")
+
+
+@pytest.fixture
+def tiny_table(tiny_folder: Path) -> Table:
+    return index_folder(tiny_folder)
+
+
+@pytest.fixture
+def only_class() -> object:
+    """Keeps one class of a table."""
+
+    def keep(table: Table, label: int) -> Table:
+        return replace(table, rows=table.rows[table.rows["label"] == label].reset_index(drop=True))
+
+    return keep
