@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from detector.clip import Frame
-from detector.errors import ClipError
 from detector.evidence import PREVIEW_SIDE, Evidence
 from tests.clips import picture
 
