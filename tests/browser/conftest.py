@@ -18,9 +18,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Headless Chromium as the system provides it."""
+    """Headless Chromium as the system provides it.
+
+    Not longer than a module: while it is open, Playwright's event loop runs in the main thread,
+    where no other test could start one.
+    """
     with sync_playwright() as playwright:
         started = chromium(playwright)
         yield started
