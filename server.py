@@ -1,10 +1,11 @@
-"""Veriframe as one ASGI application: the pages of `app.py` behind strict response headers.
+"""Veriframe as one ASGI application: the pages of `app.py` and the REST routes, on one port.
 
-Run with `streamlit run server.py` (`make run`). Routes beside the pages belong here too.
+Run with `streamlit run server.py` (`make run`).
 """
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,8 +13,14 @@ import streamlit as st
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+from detector import shared_jobs
+from detector.api import create_api, mounted
+from detector.api_health import Requests, health_routes, registry_of
+from detector.errors import DetectorError
 from detector.jobs import leave_nothing
 from detector.response_headers import ResponseHeaders, inline_scripts, response_headers
+from detector.service import Service, ServiceOpener
+from detector.store import Store
 
 
 def allowed_hosts() -> list[str]:
@@ -28,16 +35,36 @@ def front_end() -> str:
     return (Path(st.__file__).parent / "static" / "index.html").read_text(encoding="utf-8")
 
 
+service = ServiceOpener(lambda: Service(shared_jobs.jobs(), Store.open()))
+
+
+def begin() -> None:
+    """Load the models, and go on with what the last process left unfinished."""
+    try:
+        service()
+    except DetectorError as error:  # the pages work without it; the routes say it again
+        logging.getLogger("veriframe").error("%s", error)
+
+
 @contextlib.asynccontextmanager
 async def lifespan(_: st.App) -> AsyncIterator[None]:
     """Uvicorn ends by the very signal that stopped it: what is ours goes before."""
+    beginning = asyncio.create_task(asyncio.to_thread(begin))
     yield
+    await beginning
+    await asyncio.to_thread(service.close)
     await asyncio.to_thread(leave_nothing)
 
 
+api = create_api(service)
+registry = registry_of(service)
 app = st.App(
     Path(__file__).resolve().with_name("app.py"),
     lifespan=lifespan,
+    routes=[
+        *health_routes(service, api.state.access, registry),
+        mounted(Requests(api, registry)),
+    ],
     middleware=[
         # The outermost first, so that a refusal carries the headers too.
         Middleware(ResponseHeaders, headers=response_headers(inline_scripts(front_end()))),

@@ -25,7 +25,7 @@ from detector.folders import data_folder
 # Not Alembic's own name: other programs' databases carry that one.
 VERSION_TABLE = "veriframe_schema"
 _VERSION = sa.table(VERSION_TABLE, sa.column("version_num"))
-REVISION = "0002"  # the newest file in migrations/versions
+REVISION = "0003"  # the newest file in migrations/versions
 MIGRATIONS = Path(__file__).resolve().parent / "migrations"
 
 _LOCK_KEY = 0x5645524946  # PostgreSQL's advisory lock while migrating

@@ -9,6 +9,14 @@ class ClipError(DetectorError):
     """The clip cannot be read as a video or an image."""
 
 
+class TooLarge(ClipError):
+    """The clip is larger than is allowed here."""
+
+
+class QueueFull(ClipError):
+    """So many analyses wait already that no more are taken now."""
+
+
 class ModelError(DetectorError):
     """Weights or a backend are missing, damaged or not what they say they are."""
 
@@ -29,6 +37,14 @@ class StoreError(DetectorError):
     """The library of kept analyses cannot be opened, read or written."""
 
 
+class ServiceError(DetectorError):
+    """The service cannot take or keep what it was sent."""
+
+
+class TokenError(DetectorError):
+    """There is no such token, or it cannot be made as asked."""
+
+
 class ReportError(DetectorError):
     """A report cannot be written, or does not fit what it is compared with."""
 
@@ -43,6 +59,10 @@ class TrainingError(DetectorError):
 
 class EvaluationError(DetectorError):
     """Labelled data, or the result of an evaluation or calibration, cannot be used."""
+
+
+class ClusterError(DetectorError):
+    """A cluster does not answer, or a scan on it cannot begin, go on or keep what it finds."""
 
 
 class Cancelled(DetectorError):

@@ -17,12 +17,12 @@ import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Any, BinaryIO, Literal
 
 from detector import background
 from detector.analysis import Engine, Progress, Settings, analyse
 from detector.clip import Limits, check_size, shortened
-from detector.errors import Cancelled, ClipError, DetectorError
+from detector.errors import Cancelled, ClipError, DetectorError, QueueFull
 from detector.evidence import Evidence
 from detector.result import Analysis, ScoredFrame
 from detector.round_robin import RoundRobin
@@ -81,7 +81,13 @@ class Job:
         self.evidence = Evidence(folder / "evidence")
         self._run = _Run(folder)
         self._queued: _Queued | None = None
-        self._finalizer = weakref.finalize(self, _abandon, self._run)
+        self._finalizer: weakref.finalize[Any, Any] = weakref.finalize(self, _abandon, self._run)
+
+    def _wait_in(self, waiting: RoundRobin[_Queued], queued: _Queued) -> None:
+        self._queued = queued
+        self._finalizer.detach()
+        self._finalizer = weakref.finalize(self, _leave, waiting, queued)
+        self._waiting = waiting
 
     @property
     def status(self) -> Status:
@@ -119,8 +125,10 @@ class Job:
         return self._run.error
 
     def cancel(self) -> None:
-        """Stop at the next frame."""
+        """Stop at the next frame, or at once where it only waits."""
         self._run.cancel.set()
+        if self._queued is not None:
+            _withdraw(self._waiting, self._queued)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Block until finished; False when `timeout` seconds pass first."""
@@ -177,8 +185,9 @@ class Jobs:
             owner: whose it is, for fair turns; default, everybody's.
 
         Raises:
-            ClipError: too many wait already, or the stream is too large or cannot be copied (the
-                disk is full); nothing is copied then, or nothing of it stays.
+            QueueFull: too many wait already.
+            ClipError: the stream is too large or cannot be copied (the disk is full); nothing of
+                it stays.
         """
         with self._place(name):
             return self._submit(clip, name, settings or Settings(), limits, on_done, owner)
@@ -188,7 +197,7 @@ class Jobs:
         """A place in the queue, from before the clip is copied."""
         with self._lock:
             if len(self._waiting) + self._arriving >= self._limits.queue:
-                raise ClipError(
+                raise QueueFull(
                     f"“{shortened(name)}” cannot be analysed now, since {self._limits.queue:,} "
                     "analyses are waiting already; try again in a few minutes."
                 )
@@ -229,9 +238,10 @@ class Jobs:
                     "free some disk space and try again."
                 ) from error
         evidence = job.evidence  # the job itself must not be held by its thread
-        job._queued = queued = _Queued(
+        queued = _Queued(
             run, owner, lambda: self._analyse(run, path, name, settings, limits, evidence, on_done)
         )
+        job._wait_in(self._waiting, queued)
         self._waiting.put(owner, queued)
         return job
 
@@ -239,6 +249,21 @@ class Jobs:
         """Analyses that begin before this one."""
         queued = job._queued
         return 0 if queued is None else self._waiting.ahead(queued.owner, queued) or 0
+
+    @property
+    def waiting(self) -> int:
+        """Analyses that have not begun."""
+        return len(self._waiting)
+
+    @property
+    def running(self) -> int:
+        """Analyses that are at work now."""
+        return len(self._running)
+
+    @property
+    def full(self) -> bool:
+        """True where no more are taken now."""
+        return self.waiting + self._arriving >= self._limits.queue
 
     def _serve(self) -> None:
         while (queued := self._waiting.get()) is not None:
@@ -318,6 +343,20 @@ def _abandon(run: _Run) -> None:
     run.abandoned.set()
     run.cancel.set()
     shutil.rmtree(run.folder, ignore_errors=True)
+
+
+def _leave(waiting: RoundRobin[_Queued], queued: _Queued) -> None:
+    """The owner is gone: give up the place in the queue too."""
+    _withdraw(waiting, queued)
+    _abandon(queued.run)
+
+
+def _withdraw(waiting: RoundRobin[_Queued], queued: _Queued) -> None:
+    """End a job that has not begun; one that has is left alone."""
+    if waiting.withdraw(queued.owner, queued):
+        queued.run.status = "cancelled"
+        shutil.rmtree(queued.run.folder, ignore_errors=True)
+        queued.run.ended.set()
 
 
 def leave_nothing() -> None:

@@ -36,6 +36,7 @@ class Limits:
         analyses: that run at the same time.
         queue: analyses that may wait.
         kept: analyses in the library.
+        requests: to the service, from one token in a second.
     """
 
     bytes: int = 4 << 30
@@ -50,6 +51,7 @@ class Limits:
     analyses: int = 4
     queue: int = 100
     kept: int = 1_000_000
+    requests: int = 500
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Limits:

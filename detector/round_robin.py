@@ -47,6 +47,17 @@ class RoundRobin(Generic[Item]):
         with self._changed:
             return tuple(self._lines.pop(owner, ()))
 
+    def withdraw(self, owner: Hashable, item: Item) -> bool:
+        """Take one item out before its turn; False where it is not here any more."""
+        with self._changed:
+            line = self._lines.get(owner, deque())
+            if item not in line:
+                return False
+            line.remove(item)
+            if not line:
+                del self._lines[owner]
+            return True
+
     def ahead(self, owner: Hashable, item: Item) -> int | None:
         """How many items are taken before this one, if no more come; None where it is not here."""
         with self._changed:

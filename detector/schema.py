@@ -115,3 +115,45 @@ tag = Table(
     Column("name", String(80), primary_key=True),
     Index("tag_name", "name"),
 )
+
+job = Table(
+    "job",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("owner", Text, nullable=False),
+    Column("token", Text, nullable=False),  # id of the token that sent the clip, for fair turns
+    Column("key", String(64), unique=True),  # owner, clip, settings, models; NULL: may come again
+    Column("state", String(16), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("sha256", String(64), nullable=False),  # of the clip
+    Column("fingerprint", String(64), nullable=False),  # of models and settings
+    Column("settings", JSON, nullable=False),
+    Column("created_at", Double, nullable=False),  # seconds since 1970, UTC, as all below
+    Column("started_at", Double),
+    Column("ended_at", Double),
+    Column("attempts", Integer, nullable=False),
+    Column("done", Integer, nullable=False),  # frames
+    Column("total", Integer, nullable=False),
+    Column("error", Text),
+    Column("analysis_id", ForeignKey("analysis.id", ondelete="SET NULL")),
+    Column("home", String(32), nullable=False),  # the data folder in which the clip waits
+    Column("worker", String(32), nullable=False),  # the process that has it
+    Column("seen_at", Double, nullable=False),  # when that process was last known to live
+    Index("job_owner", "owner", "created_at"),
+    Index("job_state", "state"),
+    Index("job_analysis", "analysis_id"),
+)
+
+token = Table(
+    "token",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("sha256", String(64), nullable=False),  # of the secret, which is nowhere kept
+    Column("name", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("scopes", JSON, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("expires_at", Double),
+    Column("revoked_at", Double),
+)

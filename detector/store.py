@@ -98,6 +98,16 @@ class Store:
         """Whose analyses these are; "" without a login."""
         return self._owner
 
+    @property
+    def engine(self) -> sa.Engine:
+        """Its database, for tables that are not the library's own."""
+        return self._engine
+
+    @property
+    def url(self) -> URL:
+        """The address of its database; holds the password."""
+        return self._url
+
     def close(self) -> None:
         """Close all connections; more calls do nothing."""
         self._engine.dispose()

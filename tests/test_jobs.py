@@ -539,3 +539,23 @@ print(len(list(Path(tempfile.tempdir).rglob("clip"))))
     printed = python(code)
     assert printed == "1", "the copy of the upload was there"
     assert list(temporary.iterdir()) == []
+
+
+def test_who_leaves_while_waiting_gives_up_the_place(
+    held: Jobs, temporary: Path, forty: Path, gate: threading.Semaphore
+) -> None:
+    running = held.submit(forty, "running")
+    until(lambda: held.running == 1)
+    cancelled, gone, last = (held.submit(upload(forty), name) for name in "abc")
+    assert held.waiting == 3
+    cancelled.cancel()
+    assert (cancelled.status, cancelled.finished) == ("cancelled", True)
+    del gone
+    gc.collect()
+    assert held.waiting == 1
+    assert held.position(last) == 0
+    assert len([name for name in left(temporary) if name == "clip"]) == 1
+    gate.release(1000)
+    assert last.wait(WAIT)
+    assert last.status == "done"
+    assert running.status == "done"

@@ -147,3 +147,15 @@ def test_a_process_may_end_while_its_networks_run() -> None:
         "[place.submit(crops) for _ in range(9)]; print('over')"
     )
     assert python(code) == "over"
+
+
+def test_an_item_is_withdrawn_before_its_turn() -> None:
+    queue: RoundRobin[int] = RoundRobin()
+    for owner, item in (("a", 1), ("a", 2), ("b", 3)):
+        queue.put(owner, item)
+    assert queue.withdraw("a", 1)
+    assert not queue.withdraw("a", 1)
+    assert not queue.withdraw("nobody", 2)
+    assert queue.withdraw("b", 3)
+    assert queue.get() == 2
+    assert len(queue) == 0

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import uuid
 from io import BytesIO
 from pathlib import Path
 
 import streamlit as st
 
-from detector import background
-from detector.analysis import Engine, Settings
+from detector import shared_jobs
+from detector.analysis import Settings
 from detector.errors import DetectorError, StoreError
 from detector.jobs import Job, Jobs
 from detector.keeping import Keeper
@@ -22,19 +21,9 @@ _OF_THIS_CLIP = ("job", "media", "keeper", "own_library", "refused", "moment", "
                  "browsed", "frames_of", "frame_chosen", "clip")  # fmt: skip
 
 
-@st.cache_resource(show_spinner=False)
 def models() -> Jobs:
     """The queue of this process; its models begin to load in the background at once."""
-    engine = Engine()
-
-    def load() -> None:
-        try:
-            engine.warm_up()
-        except DetectorError as error:
-            logging.getLogger("veriframe").error("%s", error)  # the first analysis says it again
-
-    background.start(load, "load-models", lambda: None)
-    return Jobs(engine)
+    return shared_jobs.jobs()
 
 
 def job() -> Job | None:

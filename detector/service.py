@@ -1,0 +1,375 @@
+"""Analyses that others ask for over the network: kept until done, also over a restart.
+
+The clip waits in the spool folder and its record in the library's database; the work itself
+goes through the queue that the pages use (`detector.shared_jobs`), everybody in turn. One thread
+writes down how far things are.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from detector import background
+from detector.analysis import Settings
+from detector.errors import DetectorError, QueueFull, StoreError
+from detector.folder_scan import expected_fingerprint
+from detector.installed_models import named
+from detector.job_records import JobRecord, JobRecords, State, new_id
+from detector.jobs import Job, Jobs
+from detector.keeping import Keeper
+from detector.library import Page
+from detector.spool import Spool
+from detector.store import Store
+from detector.tokens import Tokens
+
+MOST_ATTEMPTS = 3
+TICK = 0.05  # seconds between looks at what runs
+WRITTEN_EVERY = 1.0  # seconds between two writes of how far a job is
+SEEN_EVERY = 30.0  # seconds between two signs of life
+FORGOTTEN_AFTER = 3600.0  # seconds without one, after which a process will not come back
+
+_LOST = "The server that had “{name}” stopped and the clip is gone; send it again."
+_DEADLY = (
+    "“{name}” was begun {attempts} times and the server stopped each time; send it to whoever "
+    "runs this server, not again."
+)
+
+
+@dataclass
+class _Live:
+    """A job of this process that is not finished, and how much of it is written down."""
+
+    record: JobRecord
+    job: Job
+    keeper: Keeper
+    written: float = 0.0
+
+
+class Service:
+    """What the routes of the service stand on. Safe under threads.
+
+    Args:
+        jobs: the queue that does the work.
+        store: the library that results come into, for all owners.
+        spool: where clips wait; default, in the data folder.
+
+    Raises:
+        ServiceError: clips cannot be stored.
+        StoreError: the database does not answer.
+    """
+
+    def __init__(self, jobs: Jobs, store: Store, spool: Spool | None = None) -> None:
+        self.jobs = jobs
+        self.store = store
+        self.records = JobRecords(store)
+        self.tokens = Tokens(store)
+        self.spool = spool or Spool()
+        self._lock = threading.Lock()
+        self._live: dict[str, _Live] = {}
+        self._changed = threading.Event()
+        self._closed = threading.Event()
+        self._seen = time.monotonic()
+        self._take_up()
+        background.start(self._follow, "service", self._end)
+
+    def close(self) -> None:
+        """Stop: what is unfinished stays in the records, for the next start."""
+        self._end()
+        with self._lock:
+            live, self._live = list(self._live.values()), {}
+        for one in live:
+            one.job.discard()
+        for one in live:
+            one.job.wait(background.PATIENCE)
+        self.spool.close()
+
+    # --- what is asked -----------------------------------------------------------------------
+
+    def check_room(self, name: str = "the clip") -> None:
+        """Raise QueueFull where a clip would be refused, before it is sent."""
+        if self.jobs.full:
+            raise QueueFull(
+                f"{name[:1].upper() + name[1:]} cannot be analysed now, since too many analyses "
+                "are waiting already; try again in a few minutes."
+            )
+
+    def submit(
+        self, clip: Path, name: str, sha256: str, settings: Settings, owner: str, token: str
+    ) -> tuple[JobRecord, bool]:
+        """Take a clip that has arrived; its file is the service's from now on.
+
+        The same clip with the same settings and models is not analysed twice for an owner: it
+        gives the job or the kept analysis that is there.
+
+        Args:
+            clip: a file in the spool folder.
+            name: as the sender gave it; never used as a path.
+            sha256: of the file, hex.
+            settings: how to look at it.
+            owner, token: whose it is, and the id of the token that sent it.
+
+        Returns:
+            The record, and True where work was begun.
+
+        Raises:
+            QueueFull: too many wait already.
+            ModelError: there are no such models.
+            StoreError: nothing can be written down.
+        """
+        try:
+            settings = dataclasses.replace(settings, models=named(settings.models).name)
+            fingerprint = expected_fingerprint(settings, self.jobs.engine)
+            key = hashlib.sha256("\0".join((owner, sha256, fingerprint)).encode()).hexdigest()
+            record = JobRecord(
+                id=new_id(), owner=owner, token=token, key=key, state="waiting", name=name,
+                bytes=clip.stat().st_size, sha256=sha256, fingerprint=fingerprint,
+                settings=settings, created_at=time.time(), home=self.spool.home,
+                worker=self.spool.worker,
+            )  # fmt: skip
+            with self._lock:
+                known = self._known(record)
+                if known is not None:
+                    return known, False
+                self.check_room(f"“{name}”")
+                added = self.records.add(record)
+                if added.id != record.id:
+                    return added, False
+                clip.rename(self.spool.clip(record.id))
+                try:
+                    self._begin(record)
+                except DetectorError:
+                    self.records.remove(record.id, owner)
+                    self.spool.clip(record.id).unlink(missing_ok=True)
+                    raise
+                return record, True
+        finally:
+            clip.unlink(missing_ok=True)
+
+    def get(self, id: str, owner: str) -> JobRecord | None:
+        """How far a job is; None where there is none of that owner."""
+        live = self._live.get(id)
+        if live is not None:
+            return _as_it_is(live) if live.record.owner == owner else None
+        return self.records.get(id, owner)
+
+    def search(
+        self, owner: str, state: State | None = None, page: int = 1, page_size: int = 50
+    ) -> Page[JobRecord]:
+        """One page of an owner's jobs, newest first; see `JobRecords.search`."""
+        found = self.records.search(owner, state, page, page_size)
+        items = tuple(
+            _as_it_is(live) if (live := self._live.get(record.id)) else record
+            for record in found.items
+        )
+        return dataclasses.replace(found, items=items)
+
+    def ahead(self, id: str) -> int:
+        """Analyses of this process that begin before this one."""
+        live = self._live.get(id)
+        return 0 if live is None else self.jobs.position(live.job)
+
+    def delete(self, id: str, owner: str) -> bool:
+        """Stop a job and remove its clip, its record and its analysis; False where none is."""
+        with self._lock:
+            record = self.records.get(id, owner)
+            if record is None:
+                return False
+            live = self._live.pop(id, None)
+        if live is not None:
+            live.job.discard()
+            live.job.wait(background.PATIENCE)
+            record = dataclasses.replace(record, analysis_id=live.keeper.id)
+        self.spool.clip(id).unlink(missing_ok=True)
+        if record.analysis_id is not None:
+            self.store.owned_by(owner).delete([record.analysis_id])
+        return self.records.remove(id, owner)
+
+    # --- the work ----------------------------------------------------------------------------
+
+    def _known(self, record: JobRecord) -> JobRecord | None:
+        """A job, or an analysis in the library, that answers the same."""
+        assert record.key is not None
+        known = self.records.by_key(record.key)
+        if known is not None:
+            if known.answered:
+                return known
+            self.records.change(known.id, key=None)
+        kept = self.store.owned_by(record.owner).find(record.sha256, record.fingerprint)
+        if kept is None:
+            return None
+        now = time.time()
+        return self.records.add(
+            dataclasses.replace(
+                record, state="done", started_at=now, ended_at=now, analysis_id=kept.id,
+                done=kept.frames, total=kept.frames,
+            )
+        )  # fmt: skip
+
+    def _begin(self, record: JobRecord) -> None:
+        keeper = Keeper(self.store.owned_by(record.owner))
+        job = self.jobs.submit(
+            self.spool.clip(record.id), record.name, record.settings, on_done=keeper,
+            owner=f"token {record.token}",
+        )  # fmt: skip
+        self._live[record.id] = _Live(record, job, keeper)
+        self._changed.set()
+
+    def _take_up(self) -> None:
+        """Go on with what a process that is gone left behind."""
+        for record in self.records.unfinished():
+            if record.home == self.spool.home and not self.spool.alive(record.worker):
+                self._go_on(record)
+        for record in self.records.unseen_since(time.time() - FORGOTTEN_AFTER):
+            if record.home != self.spool.home:
+                self._fail(record, _LOST.format(name=record.name))
+        ours = {one.id for one in self.records.unfinished() if one.home == self.spool.home}
+        self.spool.sweep(ours)
+
+    def _go_on(self, record: JobRecord) -> None:
+        with self._lock:
+            if not self.records.take(record, self.spool.home, self.spool.worker):
+                return
+            record = dataclasses.replace(
+                record, state="waiting", attempts=record.attempts + 1, worker=self.spool.worker,
+                started_at=None, done=0, total=0,
+            )  # fmt: skip
+            kept = self.store.owned_by(record.owner).find(record.sha256, record.fingerprint)
+            if kept is not None and kept.kept.timestamp() >= record.created_at:
+                # It was kept, and the process ended before it could write that down.
+                self.records.change(
+                    record.id, state="done", analysis_id=kept.id, ended_at=time.time(),
+                    done=kept.frames, total=kept.frames,
+                )  # fmt: skip
+            elif not self.spool.clip(record.id).exists():
+                self._fail(record, _LOST.format(name=record.name))
+            elif record.attempts > MOST_ATTEMPTS:
+                self._fail(record, _DEADLY.format(name=record.name, attempts=MOST_ATTEMPTS))
+            else:
+                try:
+                    self._begin(record)
+                except DetectorError as error:
+                    self._fail(record, str(error))
+
+    def _fail(self, record: JobRecord, error: str) -> None:
+        self.records.change(record.id, state="failed", error=error, ended_at=time.time(), key=None)
+        if record.home == self.spool.home:
+            self.spool.clip(record.id).unlink(missing_ok=True)
+
+    # --- writing down how far it is ----------------------------------------------------------
+
+    def _follow(self) -> None:
+        while not self._closed.is_set():
+            self._changed.wait(TICK if self._live else SEEN_EVERY)
+            if self._closed.is_set():
+                return
+            self._changed.clear()
+            with _logged():
+                self._write_down()
+            if time.monotonic() - self._seen > SEEN_EVERY:
+                self._seen = time.monotonic()
+                with _logged():
+                    self.records.seen(self.spool.worker)
+                    self._take_up()
+
+    def _write_down(self) -> None:
+        for id, live in list(self._live.items()):
+            if self._closed.is_set():
+                return
+            if live.job.finished:
+                self._finish(id, live)
+            elif time.monotonic() - live.written > WRITTEN_EVERY:
+                now = _as_it_is(live)
+                if now != live.record:
+                    self.records.change(
+                        id, state=now.state, started_at=now.started_at, done=now.done,
+                        total=now.total,
+                    )  # fmt: skip
+                    live.record = now
+                live.written = time.monotonic()
+
+    def _finish(self, id: str, live: _Live) -> None:
+        """Write the end down; a job that was stopped with the process is not ended."""
+        if live.job.status == "cancelled":
+            return
+        error = live.job.error if live.job.status == "failed" else live.keeper.refused
+        now = _as_it_is(live)
+        with self._lock:
+            if id not in self._live:
+                return  # deleted meanwhile
+            if error is None:
+                self.records.change(
+                    id, state="done", analysis_id=live.keeper.id, started_at=now.started_at,
+                    ended_at=time.time(), done=now.done, total=now.total, error=None,
+                )  # fmt: skip
+            else:
+                self.records.change(id, started_at=now.started_at, done=now.done, total=now.total)
+                self._fail(live.record, error)
+            del self._live[id]
+        live.job.discard()
+        self.spool.clip(id).unlink(missing_ok=True)
+
+    def _end(self) -> None:
+        self._closed.set()
+        self._changed.set()
+
+
+def _as_it_is(live: _Live) -> JobRecord:
+    """The record of a job that is not finished, with what is known now.
+
+    It says "running" until the end is written down, so that nobody asks for a result before.
+    """
+    job = live.job
+    if job.status == "waiting":
+        return live.record
+    done, total = job.progress
+    started = live.record.started_at or time.time() - job.seconds
+    return dataclasses.replace(
+        live.record, state="running", started_at=started, done=done, total=total
+    )
+
+
+@contextlib.contextmanager
+def _logged() -> Iterator[None]:
+    """A database that does not answer for a while must not end the thread that writes to it."""
+    try:
+        yield
+    except StoreError as error:
+        logging.getLogger("veriframe").error("%s", error)
+    except Exception:
+        logging.getLogger("veriframe").exception("the service's records")
+
+
+class ServiceOpener:
+    """The service, opened on first use and tried again after a failure. Safe under threads.
+
+    Args:
+        opened: makes it.
+    """
+
+    def __init__(self, opened: Callable[[], Service]) -> None:
+        self._opened = opened
+        self._lock = threading.Lock()
+        self._service: Service | None = None
+
+    def __call__(self) -> Service:
+        """The service; raises DetectorError where it cannot be opened now."""
+        if self._service is None:
+            with self._lock:
+                if self._service is None:
+                    self._service = self._opened()
+        return self._service
+
+    def close(self) -> None:
+        """Close it, if it was opened."""
+        with self._lock:
+            if self._service is not None:
+                self._service.close()
+                self._service = None

@@ -1,0 +1,43 @@
+"""The one queue of this process, shared by pages and service, and whether its models are there."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import threading
+
+from detector import background
+from detector.analysis import Engine
+from detector.errors import DetectorError
+from detector.jobs import Jobs
+
+_loaded = threading.Event()
+
+
+@functools.cache
+def _jobs() -> Jobs:
+    engine = Engine()
+
+    def load() -> None:
+        try:
+            engine.warm_up()
+            _loaded.set()
+        except DetectorError as error:
+            logging.getLogger("veriframe").error("%s", error)  # the first analysis says it again
+
+    background.start(load, "load-models", lambda: None)
+    return Jobs(engine)
+
+
+_making = threading.Lock()
+
+
+def jobs() -> Jobs:
+    """The queue of this process; its models begin to load in the background with the first call."""
+    with _making:
+        return _jobs()
+
+
+def loaded() -> bool:
+    """True once the models that the queue uses by default are loaded."""
+    return _loaded.is_set()

@@ -1,0 +1,112 @@
+"""The folder in which clips wait that were sent to the service, and who is at work in it.
+
+Clips lie here and not among temporary files, so that they outlast a restart. Each process holds
+a lock in the folder while it lives; that of a dead one is free, whatever killed it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import uuid
+from collections.abc import Collection
+from pathlib import Path
+from typing import IO
+
+from detector.errors import ServiceError
+from detector.folders import data_folder
+
+PARTIAL = ".part"
+
+
+class Spool:
+    """One process's part in the folder of waiting clips.
+
+    Args:
+        folder: default, "spool" in the data folder.
+
+    Attributes:
+        folder: where the clips are.
+        home: names the folder, for ever.
+        worker: names this process's time in it.
+
+    Raises:
+        ServiceError: the folder cannot be written.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder or data_folder() / "spool"
+        self.worker = uuid.uuid4().hex
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.home = _name_of(self.folder)
+            self._lock = _held(self._lock_file(self.worker))
+        except OSError as error:
+            raise ServiceError(
+                f"Clips that are sent cannot be stored in {self.folder} ({error.strerror}); allow "
+                "this user to write there, or choose another folder with VERIFRAME_DATA."
+            ) from error
+
+    def clip(self, id: str) -> Path:
+        """Where the clip of a job waits."""
+        return self.folder / f"{id}.clip"
+
+    def arriving(self, id: str) -> Path:
+        """Where the clip of a job is written until all of it is there."""
+        return self.folder / f"{id}-{self.worker}{PARTIAL}"
+
+    def alive(self, worker: str) -> bool:
+        """True while the process that has this name here lives."""
+        path = self._lock_file(worker)
+        try:
+            with path.open("r+b") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except BlockingIOError:
+            return True
+        path.unlink(missing_ok=True)  # it will not come back
+        return False
+
+    def sweep(self, unfinished: Collection[str]) -> None:
+        """Remove clips that no unfinished job (its id) needs, and what dead processes left."""
+        for path in self.folder.glob("*.clip"):
+            if path.stem not in unfinished:
+                path.unlink(missing_ok=True)
+        for path in self.folder.glob(f"*{PARTIAL}"):
+            if not self.alive(path.stem.rpartition("-")[2]):
+                path.unlink(missing_ok=True)
+        for path in self.folder.glob("*.lock"):
+            self.alive(path.stem)
+
+    def close(self) -> None:
+        """Leave the folder to others."""
+        self._lock_file(self.worker).unlink(missing_ok=True)
+        self._lock.close()
+
+    def _lock_file(self, worker: str) -> Path:
+        return self.folder / f"{worker}.lock"
+
+
+def _held(path: Path) -> IO[bytes]:
+    file = path.open("wb")
+    fcntl.flock(file, fcntl.LOCK_EX)
+    return file
+
+
+def _name_of(folder: Path) -> str:
+    path = folder / "name"
+    try:
+        with path.open("x") as file:
+            file.write(uuid.uuid4().hex)
+            file.flush()
+            os.fsync(file.fileno())
+    except FileExistsError:
+        pass
+    return path.read_text() or _named_again(path)
+
+
+def _named_again(path: Path) -> str:
+    """A crash between making and writing the file left it empty."""
+    path.write_text(uuid.uuid4().hex)
+    return path.read_text()
