@@ -12,6 +12,7 @@ from pathlib import Path
 import streamlit as st
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
+from streamlit import net_util
 
 from detector import shared_jobs
 from detector.api import create_api, mounted
@@ -34,6 +35,12 @@ def front_end() -> str:
     """The HTML page into which Streamlit draws."""
     return (Path(st.__file__).parent / "static" / "index.html").read_text(encoding="utf-8")
 
+
+# Streamlit asks a server of Amazon for this machine's outer address when it listens on all
+# addresses, and whenever a page of another site tries to connect. Nothing leaves this machine.
+net_util.get_external_ip = lambda: None
+if st.get_option("server.address") in ("localhost", "127.0.0.1", "::1"):
+    net_util.get_internal_ip = lambda: None  # opens a socket to one of Google to learn its own end
 
 service = ServiceOpener(lambda: Service(shared_jobs.jobs(), Store.open()))
 

@@ -28,6 +28,7 @@ class Watched:
         tried: what the guard in each Python process wrote down.
         packets: what came out on the wire; None where no namespace can be made.
         report: the first bytes of the report.
+        stranger: what a page of another site was answered.
         log: of the server.
     """
 
@@ -36,6 +37,7 @@ class Watched:
     tried: list[str]
     packets: list[str] | None
     report: str
+    stranger: str
     log: str
 
 
@@ -70,6 +72,7 @@ def test_the_session_was_a_whole_one(watched: Watched) -> None:
     assert watched.report == "%PDF-"
     assert any("/_stcore/upload_file/" in url for url in watched.asked)
     assert any(url.startswith("ws://") for url in watched.asked)
+    assert watched.stranger.startswith("HTTP/1.1 403")
 
 
 def test_no_process_tried_to_leave(watched: Watched) -> None:

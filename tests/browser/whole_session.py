@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import socket
 import sys
 import time
 from pathlib import Path
@@ -37,6 +38,7 @@ def main(folder: Path) -> None:
         page.on("websocket", lambda socket: asked.append(socket.url))
         report = session(page, server, folder)
         browser.close()
+        stranger = foreign_page(server)
         time.sleep(1)
     print(
         json.dumps(
@@ -44,6 +46,7 @@ def main(folder: Path) -> None:
                 "url": server.url,
                 "asked": sorted(set(asked)),
                 "report": report,
+                "stranger": stranger,
                 "tried": guard.read_text().splitlines(),
                 "log": server.log.read_text(),
             }
@@ -74,6 +77,19 @@ def session(page: Page, server: Server, folder: Path) -> str:
     expect(page.get_by_text(CLIP.name).first).to_be_visible()
     assert max(statuses) < 500
     return report.read_bytes()[:5].decode()
+
+
+def foreign_page(server: Server) -> str:
+    """What the server answers where a page of another site asks for its WebSocket."""
+    port = int(server.url.rsplit(":", 1)[1].strip("/"))
+    request = (
+        f"GET /_stcore/stream HTTP/1.1\r\nHost: localhost:{port}\r\nUpgrade: websocket\r\n"
+        "Connection: Upgrade\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+        "Sec-WebSocket-Version: 13\r\nOrigin: https://elsewhere.example\r\n\r\n"
+    )
+    with socket.create_connection(("localhost", port), timeout=60) as connection:
+        connection.sendall(request.encode())
+        return connection.recv(100).split(b"\r\n")[0].decode()
 
 
 if __name__ == "__main__":
