@@ -52,6 +52,14 @@ class Tally:
     events: Counter[str] = field(default_factory=Counter)
     kept: set[int] = field(default_factory=set)
     strange: list[str] = field(default_factory=list)
+    memory: list[float] = field(default_factory=list)  # MiB, every half minute
+
+
+async def sample_memory(server: served.Server, tally: Tally) -> None:
+    """Write down every half minute what the server holds: growth without end would show."""
+    while True:
+        await asyncio.sleep(30)
+        tally.memory.append(look(server).memory)
 
 
 @dataclass(frozen=True)
@@ -281,11 +289,13 @@ async def soak(
             while time.monotonic() < until:
                 await person.visit()
 
+        watching = asyncio.ensure_future(sample_memory(server, tally))
         disturbances = [asyncio.ensure_future(kill_workers(server, tally, whims))]
         if disk is not None:
             fill = fill_disk(disk, tally, minutes * 25, min(15.0, minutes * 5))
             disturbances.append(asyncio.ensure_future(fill))
         await asyncio.gather(*(come_and_go(person) for person in crowd))
+        watching.cancel()
         disturbances[0].cancel()
         await asyncio.gather(*disturbances, return_exceptions=True)
         stuck = tally.events["stuck"]
@@ -314,6 +324,7 @@ def report(
             events["unexpected errors"] + events["pages that failed"] == 0),
         Row("works after everything", {"count": float(events["scans after everything"])},
             "one scan", events["scans after everything"] == 1),
+        *_halves(tally.memory),
         *(
             Row(f"{name} at rest",
                 {"before": float(getattr(before, name)), "after": float(getattr(after, name))},
@@ -328,6 +339,16 @@ def report(
         ),
     ]  # fmt: skip
     return Record("soak", f"Soak: {minutes:g} minutes", rows, [*notes, *tally.strange[:10]])
+
+
+def _halves(memory: list[float]) -> list[Row]:
+    """The highest memory in each half of the time: caches fill, a leak goes on."""
+    if len(memory) < 4:
+        return []
+    middle = len(memory) // 2
+    first, second = max(memory[:middle]), max(memory[middle:])
+    return [Row("highest memory while it ran", {"first half": first, "second half": second},
+                "at most a tenth more in the second (MiB)", second <= 1.1 * first)]  # fmt: skip
 
 
 def main() -> int:

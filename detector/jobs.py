@@ -24,6 +24,7 @@ from detector.analysis import Engine, Progress, Settings, analyse
 from detector.clip import Limits, check_size, shortened
 from detector.errors import Cancelled, ClipError, DetectorError, QueueFull
 from detector.evidence import Evidence
+from detector.memory import give_back
 from detector.result import Analysis, ScoredFrame
 from detector.round_robin import RoundRobin
 
@@ -271,6 +272,7 @@ class Jobs:
             queued.work()
             self._running.discard(queued)
             del queued  # and with it the clip's path and pictures
+            give_back()
 
     def _stop(self) -> None:
         self._waiting.close()

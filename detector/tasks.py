@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 
 from detector import background
 from detector.errors import Cancelled, DetectorError
+from detector.memory import give_back
 
 Result = TypeVar("Result")
 ProgressCallback = Callable[[float], None]
@@ -98,3 +99,4 @@ def _run(work: Callable[[ProgressCallback, CancelCallback], Any], state: _State)
         state.error = UNEXPECTED
     finally:
         state.ended.set()
+        give_back()
