@@ -138,7 +138,11 @@ class Person:
             await self._stay(page, patient)
         except BrowserError as error:
             self._tally.events["stuck"] += 1
-            self._tally.strange.append(str(error).splitlines()[0][:200])
+            waited_for = " ".join(str(error).split())[:300]
+            with contextlib.suppress(BrowserError):
+                shown = " ".join((await page.locator("section").last.inner_text()).split())
+                waited_for += f" | the page says: {shown[-400:]}"
+            self._tally.strange.append(waited_for)
         finally:
             await context.close()
 

@@ -10,7 +10,7 @@ import datetime
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
 from dataclasses import dataclass
@@ -23,22 +23,22 @@ import detector
 from detector import installed_models
 from detector.backends import Backend, backend_named
 from detector.caged_clip import open_clip
-from detector.clip import Frame, Image, Limits
+from detector.clip import Clip, Frame, Image, Limits
 from detector.errors import Cancelled, ClipError, ModelError
 from detector.evidence import MOST_FRAMES, Evidence
-from detector.faces import MIN_SCORE, BlazeFace, ConfirmedFaces, Face, FaceDetector, crop_face
-from detector.finding import build_tracks, conclude, measure
+from detector.faces import MIN_SCORE, BlazeFace, ConfirmedFaces, Face, FaceDetector
+from detector.finding import build_tracks, conclude
+from detector.found_faces import FaceScore, FoundFrame, face_scores, scored_frame, take_faces
 from detector.result import (
     SCHEMA_VERSION,
     Analysis,
     BandLimits,
-    Quality,
+    Model,
     Sampling,
-    ScoredFace,
     ScoredFrame,
     Timings,
 )
-from detector.scoring import Scorer, combine, describe, load_scorer, probability
+from detector.scoring import Scorer, describe, load_scorer
 from detector.tracks import Tracker
 from detector.turns import Place, ScoredBatch, Turns
 from detector.weights import EnsembleSpec
@@ -190,19 +190,46 @@ def analyse(
             scan.wait(check, at_most=AHEAD)
             report(scorer.batch)
         if not scan.frames_added:
-            raise ClipError(
-                f"None of the chosen frames of “{reader.label}” can be decoded; choose more frames "
-                "or get the original file."
-            )
+            raise nothing_decoded(reader.label)
         scan.finish()
         scan.wait(check, at_most=0)
         report(0, len(chosen))
         clip = reader.describe()
-    limits_of_bands = band_limits(scorer.ensemble)
-    temperatures = {network.name: network.temperature for network in scorer.ensemble.networks}
-    weights = {network.name: network.weight for network in scorer.ensemble.networks}
-    aggregation = scorer.ensemble.aggregation
-    tracks = build_tracks(scan.frames, clip, limits_of_bands, temperatures, aggregation)
+    return assemble(
+        clip,
+        scan.frames,
+        settings,
+        scorer.ensemble,
+        describe(scorer),
+        Timings(
+            decode=scan.decode_seconds,
+            detect=scan.detect_seconds,
+            score=scan.score_seconds,
+            total=time.perf_counter() - begun,
+        ),
+    )
+
+
+def assemble(
+    clip: Clip,
+    frames: Sequence[ScoredFrame],
+    settings: Settings,
+    ensemble: EnsembleSpec,
+    models: tuple[Model, ...],
+    timings: Timings,
+) -> Analysis:
+    """The analysis of a clip from its scored frames: tracks, bands and the finding.
+
+    Args:
+        clip, frames, timings: what was looked at and found, frames in order.
+        settings: how it was looked at.
+        ensemble: the networks that scored.
+        models: the same networks as a result names them, see `detector.scoring.describe`.
+    """
+    limits = band_limits(ensemble)
+    temperatures = {network.name: network.temperature for network in ensemble.networks}
+    weights = {network.name: network.weight for network in ensemble.networks}
+    tracks = build_tracks(frames, clip, limits, temperatures, ensemble.aggregation)
     return Analysis(
         schema_version=SCHEMA_VERSION,
         software=detector.__version__,
@@ -210,23 +237,26 @@ def analyse(
         clip=clip,
         sampling=Sampling(
             requested=settings.frames,
-            analysed=len(scan.frames),
+            analysed=len(frames),
             face_detector=settings.face_detector,
             min_face_score=MIN_SCORE,
-            crop_factor=scorer.ensemble.crop_factor,
-            crop_size=scorer.ensemble.crop_size,
+            crop_factor=ensemble.crop_factor,
+            crop_size=ensemble.crop_size,
         ),
-        models=describe(scorer),
-        bands=limits_of_bands,
+        models=models,
+        bands=limits,
         tracks=tracks,
-        frames=tuple(scan.frames),
-        finding=conclude(clip, tracks, limits_of_bands, weights, aggregation),
-        timings=Timings(
-            decode=scan.decode_seconds,
-            detect=scan.detect_seconds,
-            score=scan.score_seconds,
-            total=time.perf_counter() - begun,
-        ),
+        frames=tuple(frames),
+        finding=conclude(clip, tracks, limits, weights, ensemble.aggregation),
+        timings=timings,
+    )
+
+
+def nothing_decoded(label: str) -> ClipError:
+    """What is said of a clip that opens, but of whose chosen frames none can be decoded."""
+    return ClipError(
+        f"None of the chosen frames of “{label}” can be decoded; choose more frames or get the "
+        "original file."
     )
 
 
@@ -253,15 +283,6 @@ def _load_detector(name: str) -> FaceDetector:
     raise ModelError(f"There is no face detector {name!r}; choose one of: {', '.join(DETECTORS)}.")
 
 
-@dataclass(frozen=True)
-class _Waiting:
-    """A frame whose faces are not scored yet; without its picture, to hold no memory."""
-
-    index: int
-    time: float
-    faces: tuple[tuple[int, Face, Quality], ...]
-
-
 class _Scan:
     """Gathers faces over frames, so that the networks see full batches, and hands them out."""
 
@@ -272,29 +293,20 @@ class _Scan:
         self._scorer = scorer
         self._place = place
         self._tracker = tracker
-        self._waiting: deque[_Waiting] = deque()
+        self._waiting: deque[FoundFrame] = deque()
         self._crops: list[Image] = []
         self._asked: deque[Future[ScoredBatch]] = deque()
-        self._scored: deque[tuple[dict[str, float], float]] = deque()  # of faces, in order
+        self._scored: deque[FaceScore] = deque()  # of faces, in order
 
     def add(self, frame: Frame, faces: tuple[Face, ...]) -> tuple[list[int], list[Image]]:
         """Cut a frame's faces out and queue them for scoring; returns track ids and crops."""
-        ensemble = self._scorer.ensemble
-        crops = [
-            crop_face(frame.image, face.box, ensemble.crop_factor, ensemble.crop_size)
-            for face in faces
-        ]
-        ids = self._tracker.update(faces, crops)
-        measured = tuple(
-            (id, face, measure(face, crop))
-            for id, face, crop in zip(ids, faces, crops, strict=True)
-        )
-        self._waiting.append(_Waiting(frame.index, frame.time, measured))
+        found, crops = take_faces(frame, faces, self._tracker, self._scorer.ensemble)
+        self._waiting.append(found)
         self._crops.extend(crops)
         self.frames_added += 1
         while len(self._crops) >= self._scorer.batch:
             self._ask(self._scorer.batch)
-        return ids, crops
+        return [id for id, _, _ in found.faces], crops
 
     def finish(self) -> None:
         """Ask for the rest, however few they are."""
@@ -311,32 +323,14 @@ class _Scan:
                 continue
             self._asked.popleft()
             self.score_seconds += batch.seconds
-            mixed = combine(self._scorer.ensemble, batch.logits)
-            for place, logit in enumerate(mixed):
-                each = {name: float(values[place]) for name, values in batch.logits.items()}
-                self._scored.append((each, float(logit)))
+            self._scored.extend(face_scores(self._scorer.ensemble, batch.logits))
 
     def take(self) -> tuple[ScoredFrame, ...]:
         """The frames that were completed since the last call, in order."""
         completed = []
         while self._waiting and len(self._waiting[0].faces) <= len(self._scored):
-            waiting = self._waiting.popleft()
-            faces = []
-            for id, face, quality in waiting.faces:
-                logits, logit = self._scored.popleft()
-                faces.append(
-                    ScoredFace(
-                        track=id,
-                        box=face.box,
-                        key_points=face.key_points,
-                        detection_score=face.score,
-                        quality=quality,
-                        logits=logits,
-                        logit=logit,
-                        score=probability(logit),
-                    )
-                )
-            completed.append(ScoredFrame(waiting.index, waiting.time, tuple(faces)))
+            found = self._waiting.popleft()
+            completed.append(scored_frame(found, [self._scored.popleft() for _ in found.faces]))
         self.frames.extend(completed)
         return tuple(completed)
 

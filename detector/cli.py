@@ -14,6 +14,7 @@ from detector.errors import DetectorError
 # and is imported only when its command is called, so that --help answers at once.
 COMMANDS: dict[str, tuple[str, str]] = {
     "scan": ("detector.commands.scan", "score the faces of a clip, or of a folder's clips"),
+    "watch": ("detector.commands.watch", "scan and keep the clips that arrive in a folder"),
     "explain": ("detector.commands.explain", "show where the score of a face comes from"),
     "verify": ("detector.commands.verify", "scan a clip again and compare it with a report"),
     "index": ("detector.commands.index", "list a data set for training, and cut its faces out"),
@@ -29,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "failures": ("detector.commands.failures", "list where it is wrong on the shipped samples"),
     "drift": ("detector.commands.drift", "compare recent analyses with the model card"),
     "models": ("detector.commands.models", "list the installed models to choose from"),
+    "token": ("detector.commands.token", "make, list or revoke tokens of the service's API"),
     "doctor": ("detector.commands.doctor", "check that everything the detector needs is here"),
 }
 

@@ -7,23 +7,21 @@ import os
 import tempfile
 from pathlib import Path
 
-from detector.backends import BACKENDS
-from detector.commands import scan_folder
+from detector.commands import scan_cluster, scan_folder
+from detector.commands.scan_options import add_scan_options, settings_of
 from detector.errors import DetectorError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `scan`."""
     parser.add_argument(
-        "clip", type=Path, metavar="CLIP", help="video or image file, or a folder of them"
+        "clip",
+        type=scan_cluster.source,
+        metavar="CLIP",
+        help="video or image file, or a folder of them; with --ray also a pattern, a table or an "
+        "address",
     )
-    parser.add_argument(
-        "--frames",
-        type=_frames,
-        default=32,
-        metavar="N",
-        help="frames to analyse, spread evenly over time, or “all” (default: 32)",
-    )
+    add_scan_options(parser)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the whole result here")
     parser.add_argument(
         "--report",
@@ -31,30 +29,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="write a report here: FILE.pdf, FILE.csv, FILE.parquet or FILE.json",
     )
-    parser.add_argument(
-        "--face-detector",
-        default="blazeface-full",
-        metavar="NAME",
-        help="blazeface-full (default), blazeface-short, mediapipe-full or mediapipe-short; "
-        "MediaPipe contacts a Google server for usage metrics",
-    )
-    parser.add_argument(
-        "--backend",
-        default="auto",
-        choices=BACKENDS,
-        help="what computes the scores; default: the fastest that this machine has",
-    )
-    parser.add_argument(
-        "--models",
-        default="",
-        metavar="NAME",
-        help="installed models to score with, as `python -m detector models` lists them",
-    )
     scan_folder.add_arguments(parser)
+    scan_cluster.add_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Scan one clip, print what was found, and write JSON where asked."""
+    if scan_cluster.wanted(options):
+        return scan_cluster.run(options)
     if os.path.isdir(options.clip):  # unlike Path.is_dir, False for a name too long to exist
         return scan_folder.run(options)
     from detector import cage_process
@@ -67,7 +49,6 @@ def run(options: argparse.Namespace) -> int:
 
     from detector import analysis as pipeline
     from detector.evidence import Evidence
-    from detector.installed_models import named
     from detector.provenance import inspect
     from detector.report import check_format, save
     from detector.store import Store
@@ -78,9 +59,7 @@ def run(options: argparse.Namespace) -> int:
     if options.report is not None:
         check_format(options.report)
     store = Store.open() if options.keep else None
-    settings = pipeline.Settings(
-        options.frames, options.face_detector, options.backend, named(options.models).name
-    )
+    settings = settings_of(options)
     console, terminal = Console(emoji=False), Console(stderr=True)
     bar = Progress(
         TextColumn("Scoring"),
@@ -150,15 +129,3 @@ def _print(console, result) -> None:  # type: ignore[no-untyped-def]
     console.print(f"[bold]{headline(result)}[/bold]")
     for reason in result.finding.reasons:
         console.print(f"- {escape(reason)}", highlight=False)
-
-
-def _frames(text: str) -> int | None:
-    if text == "all":
-        return None
-    try:
-        count = int(text)
-    except ValueError:
-        count = 0
-    if count < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of frames from 1, or “all”")
-    return count

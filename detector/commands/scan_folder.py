@@ -5,6 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 
+from detector.commands.outcome_line import outcome_line
+from detector.commands.scan_options import settings_of
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `scan` that concern folders."""
@@ -24,14 +27,10 @@ def run(options: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from detector.analysis import Settings
     from detector.folder_scan import FolderProgress, find_clips, scan_files
-    from detector.installed_models import named
     from detector.store import Store
 
-    settings = Settings(
-        options.frames, options.face_detector, options.backend, named(options.models).name
-    )
+    settings = settings_of(options)
     paths = find_clips(options.clip, options.recursive)
     store = Store.open() if options.keep else None
     bar = Progress(
@@ -54,12 +53,12 @@ def run(options: argparse.Namespace) -> int:
             bar.update(frames, completed=progress.frames_done, total=total)
             for file in progress.files[printed:]:
                 bar.console.file.flush()
-                print(_line(file))
+                print(outcome_line(file))
             printed = len(progress.files)
 
         outcome = scan_files(paths, store, settings, on_progress=show)
     for file in outcome.files[printed:]:
-        print(_line(file))
+        print(outcome_line(file))
     print(
         f"{outcome.count('analysed')} analysed, {outcome.count('known')} known already, "
         f"{len(outcome.errors)} failed" + (f"; kept in {store.place}" if store else "")
@@ -71,12 +70,3 @@ def run(options: argparse.Namespace) -> int:
     if store is not None:
         store.close()
     return outcome.exit_code
-
-
-def _line(file) -> str:  # type: ignore[no-untyped-def]
-    from detector.wording import BAND_SHORT
-
-    words = {"analysed": "", "known": " (known already)", "failed": "failed"}[file.state]
-    found = "" if file.state == "failed" else (BAND_SHORT[file.band] if file.band else "no band")
-    number = "" if file.id is None else f"  #{file.id}"
-    return f"{file.path}: {found}{words}{number}"

@@ -1,0 +1,118 @@
+"""`python -m detector scan SOURCE --ray ADDRESS --out PLACE`: very many clips, on Ray Data."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from detector.commands.scan_options import settings_of
+from detector.errors import DetectorError
+
+_MOST_ERRORS = 20  # shown; all of them are in the rows
+
+
+def source(text: str) -> Path | str:
+    """What to scan as a path, or as it is where it is an address."""
+    return text if "://" in text else Path(text)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `scan` that concern clusters."""
+    parser.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        help="scan on a Ray cluster: local (all cores of this machine), auto, or host:6379; CLIP "
+        "may also be a pattern, a table (.csv, .parquet) with a column path, or an address such "
+        "as s3://bucket/clips",
+    )
+    parser.add_argument(
+        "--out",
+        metavar="PLACE",
+        help="with --ray: folder or address for the Parquet files; clips whose rows are in it "
+        "already are not scanned again",
+    )
+    parser.add_argument(
+        "--retry-failed",
+        action="store_true",
+        help="with --ray: try clips again that failed in an earlier scan",
+    )
+
+
+def wanted(options: argparse.Namespace) -> bool:
+    """Is this a scan on a cluster? Raises DetectorError where the options do not fit together."""
+    if options.ray is None:
+        if options.out is not None or options.retry_failed:
+            raise DetectorError("--out and --retry-failed go with --ray; add --ray local.")
+        if isinstance(options.clip, str):
+            raise DetectorError(
+                f"{options.clip} is an address; add --ray local and --out FOLDER to scan it."
+            )
+        return False
+    if options.out is None:
+        raise DetectorError("Say with --out where the results are to be written.")
+    if options.keep or options.json or options.report:
+        raise DetectorError(
+            "--keep, --json and --report do not go with --ray; what is found is written to --out."
+        )
+    return True
+
+
+def run(options: argparse.Namespace) -> int:
+    """Scan `options.clip` on the cluster; returns 0, 1 (some clips failed) or 2 (all did)."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from detector.cluster import ClusterProgress, scan_cluster
+    from detector.cluster_address import cluster, import_ray
+    from detector.cluster_source import find_source
+    from detector.cluster_target import Target
+
+    settings = settings_of(options)
+    import_ray(options.ray)
+    clips = find_source(str(options.clip), options.recursive)
+    target = Target.at(options.out)
+    target.check()
+    terminal = Console(stderr=True)
+    bar = Progress(
+        TextColumn("Clips"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=terminal,
+        transient=True,
+        disable=not terminal.is_terminal,
+    )
+    errors: list[str] = []
+
+    with cluster(options.ray), bar:
+        task = bar.add_task("clips", total=len(clips))
+
+        def show(progress: ClusterProgress) -> None:
+            bar.update(task, completed=progress.done, total=progress.total)
+            failed = [outcome for outcome in progress.latest if outcome.state == "failed"]
+            errors.extend(
+                f"{outcome.path}: {outcome.error}"
+                for outcome in failed[: _MOST_ERRORS - len(errors)]
+            )
+
+        try:
+            outcome = scan_cluster(
+                clips, target, settings, retry_failed=options.retry_failed, on_progress=show
+            )
+        except KeyboardInterrupt:
+            print(
+                "veriframe: stopped; what was written stays, and the same command goes on from "
+                "there.", file=sys.stderr,
+            )  # fmt: skip
+            return 130
+    for error in errors:
+        print(error, file=sys.stderr)
+    if outcome.failed > len(errors):
+        print(f"and {outcome.failed - len(errors):,} more", file=sys.stderr)
+    before = f" ({outcome.failed_before:,} failed before)" if outcome.failed_before else ""
+    print(
+        f"{outcome.analysed:,} analysed, {outcome.known + outcome.failed_before:,} known "
+        f"already{before}, {outcome.failed:,} failed; written to {target.place}"
+    )
+    return outcome.exit_code
