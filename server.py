@@ -6,10 +6,12 @@ Run with `streamlit run server.py` (`make run`).
 import asyncio
 import contextlib
 import logging
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import streamlit as st
+import uvicorn
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from streamlit import net_util
@@ -22,6 +24,8 @@ from detector.jobs import leave_nothing
 from detector.response_headers import ResponseHeaders, inline_scripts, response_headers
 from detector.service import Service, ServiceOpener
 from detector.store import Store
+
+STOP_WITHIN = 5  # seconds that open connections may still take
 
 
 def allowed_hosts() -> list[str]:
@@ -42,25 +46,50 @@ net_util.get_external_ip = lambda: None
 if st.get_option("server.address") in ("localhost", "127.0.0.1", "::1"):
     net_util.get_internal_ip = lambda: None  # opens a socket to one of Google to learn its own end
 
-service = ServiceOpener(lambda: Service(shared_jobs.jobs(), Store.open()))
-
 
 def begin() -> None:
     """Load the models, and go on with what the last process left unfinished."""
     try:
         service()
-    except DetectorError as error:  # the pages work without it; the routes say it again
+    except (DetectorError, OSError) as error:  # the pages work without it; the routes try again
         logging.getLogger("veriframe").error("%s", error)
+
+
+def open_service() -> Service:
+    """The service on a library of its own connections; nothing stays open where it fails."""
+    library = Store.open()
+    try:
+        return Service(shared_jobs.jobs(), library)
+    except BaseException:
+        library.close()
+        raise
+
+
+service = ServiceOpener(open_service)
+
+
+def stop_within(seconds: int) -> None:
+    """Let Uvicorn wait only so long for open connections when it is told to end.
+
+    Without a limit, which Streamlit does not set, an upload or a stream of events keeps a
+    stopped server for hours.
+    """
+    running = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
+    if isinstance(running, uvicorn.Server):
+        running.config.timeout_graceful_shutdown = seconds
 
 
 @contextlib.asynccontextmanager
 async def lifespan(_: st.App) -> AsyncIterator[None]:
     """Uvicorn ends by the very signal that stopped it: what is ours goes before."""
+    stop_within(STOP_WITHIN)
     beginning = asyncio.create_task(asyncio.to_thread(begin))
     yield
-    await beginning
-    await asyncio.to_thread(service.close)
-    await asyncio.to_thread(leave_nothing)
+    try:
+        await beginning
+        await asyncio.to_thread(service.close)
+    finally:
+        await asyncio.to_thread(leave_nothing)
 
 
 api = create_api(service)

@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
-from collections.abc import AsyncIterable, Callable
+from collections import Counter
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
@@ -22,16 +24,19 @@ from detector import report
 from detector.api_access import Access, Reader, TheService, Writer
 from detector.api_jobs import JobPage, JobView, ModelsView, SentOptions, job_view, models_view
 from detector.api_problems import Problem, described, handle_errors
-from detector.api_upload import BadForm, receive, too_large
+from detector.api_upload import FORM_OVERHEAD, BadForm, receive, too_large
+from detector.errors import QueueFull, StoreError
 from detector.installed_models import installed
 from detector.job_records import JobRecord, State, new_id
 from detector.limits import Limits
 from detector.result import Analysis
 from detector.service import Service
+from detector.tokens import Token
 
 BASE = "/api/v1"
-FORM_OVERHEAD = 64 << 10  # bytes of a form beside its clip
 LOOK_EVERY = 0.25  # seconds between two looks at a job that somebody follows
+CHECK_EVERY = 8  # looks between two at the token
+MOST_FOLLOWED = 50  # streams of events of one token
 
 _ERRORS = described(401, 403, 422, 429, 500, 503)
 _OF_A_JOB = _ERRORS | described(404)
@@ -70,8 +75,11 @@ def create_api(service: Callable[[], Service], limits: Limits | None = None) -> 
     api.state.service = service
     api.state.limits = limits or Limits.from_environment()
     api.state.access = Access(api.state.limits)
+    api.state.arriving = set()  # files of clips that are being sent
+    api.state.followed = Counter()  # streams of events, by token
     handle_errors(api)
     _add_job_routes(api)
+    _add_event_route(api)
     _add_result_routes(api)
     _describe(api)
     return api
@@ -111,15 +119,21 @@ def _add_job_routes(api: FastAPI) -> None:
         request: Request, response: Response, token: Writer, service: TheService
     ) -> JobView:
         """Send a clip. The same clip with the same options is not analysed twice."""
-        most = request.app.state.limits.bytes
+        limits, arriving = request.app.state.limits, request.app.state.arriving
+        most = limits.bytes
         service.check_room()
+        if service.jobs.waiting + len(arriving) >= limits.queue:
+            raise QueueFull("Too many clips are arriving already; try again in a few minutes.")
         announced = request.headers.get("content-length", "")
         if announced.isdecimal() and int(announced) > most + FORM_OVERHEAD:
             raise too_large(most)
         path = service.spool.arriving(new_id())
-        received = await receive(
-            request.stream(), request.headers.get("content-type", ""), path, most + FORM_OVERHEAD
-        )
+        kind = request.headers.get("content-type", "")
+        arriving.add(path)
+        try:
+            received = await receive(request.stream(), kind, path, most)
+        finally:
+            arriving.discard(path)
         try:
             settings = SentOptions.model_validate(received.fields).settings()
         except ValidationError as error:
@@ -160,14 +174,27 @@ def _add_job_routes(api: FastAPI) -> None:
         if not service.delete(id, token.owner):
             raise _missing(id)
 
-    def exists(id: str, token: Reader, service: TheService) -> None:
+    @api.get("/models", responses=_ERRORS)
+    def models(token: Reader) -> list[ModelsView]:
+        """The installed models, the default first."""
+        return [models_view(each) for each in installed()]
+
+
+def _add_event_route(api: FastAPI) -> None:
+    def may_follow(request: Request, id: str, token: Reader, service: TheService) -> None:
         _found(service, id, token.owner)
+        if request.app.state.followed[token.id] >= MOST_FOLLOWED:
+            raise HTTPException(
+                429,
+                f"This token follows {MOST_FOLLOWED} analyses already; close one of the streams.",
+                {"Retry-After": "10"},
+            )
 
     @api.get(
         "/analyses/{id}/events",
         response_class=EventSourceResponse,
         responses=_OF_A_JOB,
-        dependencies=[Depends(exists)],  # before the stream begins
+        dependencies=[Depends(may_follow)],  # before the stream begins
     )
     async def events(
         request: Request, id: str, token: Reader, service: TheService
@@ -177,25 +204,13 @@ def _add_job_routes(api: FastAPI) -> None:
         Events are called `progress`, and at the end `done`, `failed` or `deleted`; their data is
         the same as that of `GET /analyses/{id}`.
         """
-        last: JobView | None = None
-        while True:
-            record = await asyncio.to_thread(service.get, id, token.owner)
-            if record is None:
-                yield ServerSentEvent(event="deleted", data={"id": id})
-                return
-            view = _view(request, service, record)
-            if view != last:
-                ended = record.state in ("done", "failed")
-                yield ServerSentEvent(event=record.state if ended else "progress", data=view)
-                if ended:
-                    return
-                last = view
-            await asyncio.sleep(LOOK_EVERY)
-
-    @api.get("/models", responses=_ERRORS)
-    def models(token: Reader) -> list[ModelsView]:
-        """The installed models, the default first."""
-        return [models_view(each) for each in installed()]
+        followed: Counter[str] = request.app.state.followed
+        followed[token.id] += 1
+        try:
+            async for event in _events(request, id, token, service):
+                yield event
+        finally:
+            followed[token.id] -= 1
 
 
 def _add_result_routes(api: FastAPI) -> None:
@@ -252,6 +267,36 @@ def _add_result_routes(api: FastAPI) -> None:
             )
         return Response(picture, media_type="image/jpeg",
                         headers={"Cache-Control": "private, max-age=3600"})  # fmt: skip
+
+
+async def _events(
+    request: Request, id: str, token: Token, service: Service
+) -> AsyncIterator[ServerSentEvent]:
+    last: JobView | None = None
+    looks = 0
+    while True:
+        looks += 1
+        try:
+            if looks % CHECK_EVERY == 0 and not await asyncio.to_thread(
+                service.tokens.valid, token.id
+            ):
+                return
+            record = await asyncio.to_thread(service.get, id, token.owner)
+        except StoreError as error:  # it may answer again in a moment
+            logging.getLogger("veriframe").error("%s", error)
+            await asyncio.sleep(LOOK_EVERY * CHECK_EVERY)
+            continue
+        if record is None:
+            yield ServerSentEvent(event="deleted", data={"id": id})
+            return
+        view = _view(request, service, record)
+        if view != last:
+            ended = record.state in ("done", "failed")
+            yield ServerSentEvent(event=record.state if ended else "progress", data=view)
+            if ended:
+                return
+            last = view
+        await asyncio.sleep(LOOK_EVERY)
 
 
 def _view(request: Request, service: Service, record: JobRecord) -> JobView:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import Depends, HTTPException, Request, Security
@@ -10,6 +12,8 @@ from limits import RateLimitItemPerSecond
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
+from detector.api_problems import RETRY_AFTER, UNAVAILABLE
+from detector.errors import DetectorError
 from detector.limits import Limits
 from detector.service import Service
 from detector.tokens import Scope, Token
@@ -32,9 +36,9 @@ class Access:
         self._most = RateLimitItemPerSecond(limits.requests)
         self._counted = MovingWindowRateLimiter(MemoryStorage())
 
-    def check(self, service: Service, text: str | None, scope: Scope) -> Token:
-        """The token; raises HTTPException 401, 403 or 429."""
-        token = None if text is None else service.tokens.check(text)
+    def check(self, service: Callable[[], Service], text: str | None, scope: Scope) -> Token:
+        """The token; raises HTTPException 401, 403, 429 or 503."""
+        token = None if text is None else self._known(service, text)
         if token is None:
             raise HTTPException(
                 401,
@@ -56,13 +60,21 @@ class Access:
             )
         return token
 
+    @staticmethod
+    def _known(service: Callable[[], Service], text: str) -> Token | None:
+        try:
+            return service().tokens.check(text)
+        except DetectorError as error:  # it names folders and addresses
+            logging.getLogger("veriframe").error("%s", error)
+            raise HTTPException(503, UNAVAILABLE, {"Retry-After": RETRY_AFTER}) from error
+
 
 def _allowed(
     request: Request, scope: Scope, credentials: HTTPAuthorizationCredentials | None
 ) -> Token:
     text = None if credentials is None else credentials.credentials
     access: Access = request.app.state.access
-    return access.check(request.app.state.service(), text, scope)
+    return access.check(request.app.state.service, text, scope)
 
 
 _Credentials = Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]

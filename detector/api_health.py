@@ -6,6 +6,7 @@ format) needs a token with the scope "metrics".
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -32,6 +33,7 @@ from detector.api_problems import problem
 from detector.errors import DetectorError
 from detector.service import Service
 
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")  # others are without end
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
@@ -65,8 +67,9 @@ class Requests:
             if message["type"] == "http.response.start":
                 # Of the route, not of the path: ids would be without end.
                 route = getattr(scope.get("route"), "path", "none")
-                self._count.labels(scope["method"], route, message["status"]).inc()
-                self._seconds.labels(scope["method"], route).observe(time.perf_counter() - begun)
+                method = scope["method"] if scope["method"] in METHODS else "other"
+                self._count.labels(method, route, message["status"]).inc()
+                self._seconds.labels(method, route).observe(time.perf_counter() - begun)
             await send(message)
 
         await self._app(scope, receive, counting)
@@ -127,7 +130,8 @@ def health_routes(
         try:
             service().records.check()
             states["library"] = "answers"
-        except DetectorError:
+        except DetectorError as error:
+            logging.getLogger("veriframe").error("%s", error)
             states["library"] = "does not answer"  # why is in the log; this route is open
         return states
 
@@ -137,7 +141,7 @@ def health_routes(
         return JSONResponse(states | {"ready": fine}, 200 if fine else 503)
 
     def measured(text: str | None) -> Response:
-        access.check(service(), text, "metrics")
+        access.check(service, text, "metrics")
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
     async def metrics(request: Request) -> Response:
@@ -149,8 +153,6 @@ def health_routes(
         except HTTPException as error:
             headers = dict(error.headers or {})
             return problem(request, error.status_code, error.detail, headers)
-        except DetectorError as error:
-            return problem(request, 503, str(error))
 
     return [
         Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics),

@@ -36,6 +36,10 @@ _STATUS: tuple[tuple[type[DetectorError], int], ...] = (
     (ServiceError, 507),
     (DetectorError, 500),
 )
+UNAVAILABLE = (
+    "The service cannot be used now; try again in a minute, or ask whoever runs the server for its "
+    "log."
+)
 UNEXPECTED = "Something went wrong on the server; try again, or ask whoever runs it for its log."
 
 
@@ -90,6 +94,9 @@ def handle_errors(api: FastAPI) -> None:
         headers = {"Retry-After": RETRY_AFTER} if status == 503 else {}
         if status in (400, 408, 413):
             headers["Connection"] = "close"  # the rest of the body is not read
+        if isinstance(error, StoreError):  # it names folders and addresses
+            logging.getLogger("veriframe").error("%s", error)
+            return problem(request, status, UNAVAILABLE, headers)
         return problem(request, status, str(error), headers)
 
     @api.exception_handler(HTTPException)

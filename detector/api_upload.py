@@ -23,6 +23,7 @@ from detector.errors import ServiceError, TooLarge
 MOST_FIELDS = 20
 MOST_FIELD = 1000  # bytes
 MOST_NAME = 255
+FORM_OVERHEAD = 64 << 10  # bytes of a form beside its clip
 PIECE = 1 << 20  # bytes written at a time, in a thread
 PATIENCE = 30.0  # seconds without a byte
 SLOWEST = 16 << 10  # bytes a second, on average, after `PATIENCE`
@@ -62,7 +63,7 @@ async def receive(
         stream: the request's body.
         content_type: header of the request.
         path: where the clip is written; there is nothing when this raises.
-        most: bytes that the body may have.
+        most: bytes that the clip may have.
 
     Raises:
         BadForm: it is no such form, has no clip or more than one, or the clip is empty.
@@ -114,7 +115,7 @@ async def _pieces(stream: AsyncIterator[bytes], most: int) -> AsyncIterator[byte
                 f"Nothing of the clip arrived for {PATIENCE:.0f} seconds; send it again."
             ) from error
         size += len(chunk)
-        if size > most:
+        if size > most + FORM_OVERHEAD:
             raise too_large(most)
         seconds = time.monotonic() - begun
         if seconds > PATIENCE and size < SLOWEST * seconds:

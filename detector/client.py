@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import httpx2
 
@@ -26,7 +27,7 @@ from detector.report import write_whole
 from detector.result import Analysis
 
 Job = dict[str, Any]  # `JobView` of the OpenAPI document
-Format = Literal["json", "csv", "pdf"]
+MOST_AWAY = 30  # seconds that a server may be away while somebody follows a job
 
 
 class ApiError(DetectorError):
@@ -96,21 +97,38 @@ class Client:
             page, pages = page + 1, found["pages"]
 
     def wait(self, job: Job | str, on_progress: Callable[[Job], None] | None = None) -> Job:
-        """Follow a job to its end by its events; raises ApiError where it failed."""
-        last: Job = {}
+        """Follow a job to its end by its events, over a restart of the server too.
+
+        Raises:
+            ApiError: it failed, was deleted, or the server stays away.
+        """
+        away = 0
+        while True:
+            last: Job = {}
+            try:
+                for last in self._events(job):
+                    away = 0
+                    if on_progress is not None and "state" in last:
+                        on_progress(last)
+            except ApiError as error:
+                away += 1
+                if error.status not in (0, 503) or away > MOST_AWAY:
+                    raise
+            if last.get("state") == "done":
+                return last
+            if last.get("state") == "failed":
+                raise ApiError(0, last["error"])
+            if last and "state" not in last:
+                raise ApiError(404, "The analysis was deleted.")
+            time.sleep(1)
+
+    def _events(self, job: Job | str) -> Iterator[Job]:
         with _plain_errors(), self._http.stream("GET", _path(job) + "/events") as events:
             if not events.is_success:
                 raise _refusal(events.status_code, events.read())
             for line in events.iter_lines():
                 if line.startswith("data:"):
-                    last = json.loads(line.removeprefix("data:"))
-                    if on_progress is not None:
-                        on_progress(last)
-        if last.get("state") == "done":
-            return last
-        raise ApiError(
-            0, last.get("error") or "The analysis ended without a result; send it again."
-        )
+                    yield json.loads(line.removeprefix("data:"))
 
     def result(self, job: Job | str) -> Analysis:
         """The whole result of a job that is done."""

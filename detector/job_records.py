@@ -41,7 +41,7 @@ class JobRecord:
         fingerprint: of models and settings, see `detector.library.fingerprint`.
         settings: how to look at it.
         created_at, started_at, ended_at: seconds since 1970, UTC; None before it happened.
-        attempts: how often it was begun, from 1; more after a restart.
+        attempts: how often it was begun, from 1; more where the server died while it ran.
         done, total: frames; both 0 until known.
         error: one sentence, where it failed.
         analysis_id: number in the library, once done; None again when it is deleted there.
@@ -161,14 +161,22 @@ class JobRecords:
         """Set columns of a record; False where it is gone."""
         return self._update(schema.job.c.id == id, **values)
 
-    def take(self, record: JobRecord, home: str, worker: str) -> bool:
-        """Let another process have the job; False where one took it before."""
+    def take(self, record: JobRecord, home: str, worker: str) -> JobRecord | None:
+        """Let another process have the job; its record then, or None where one was quicker.
+
+        Only what ran counts as an attempt: waiting harms no server.
+        """
         table = schema.job.c
-        return self._update(
-            table.id == record.id, table.worker == record.worker, table.state.in_(UNFINISHED),
-            state="waiting", home=home, worker=worker, attempts=record.attempts + 1,
+        attempts = record.attempts + (record.state == "running")
+        taken = self._update(
+            table.id == record.id, table.worker == record.worker, table.state == record.state,
+            state="waiting", home=home, worker=worker, attempts=attempts,
             started_at=None, done=0, total=0, seen_at=time.time(),
         )  # fmt: skip
+        return dataclasses.replace(
+            record, state="waiting", home=home, worker=worker, attempts=attempts,
+            started_at=None, done=0, total=0,
+        ) if taken else None  # fmt: skip
 
     def seen(self, worker: str) -> None:
         """Say that this process lives, for all jobs that it has."""

@@ -19,13 +19,13 @@ from pathlib import Path
 
 from detector import background
 from detector.analysis import Settings
-from detector.errors import DetectorError, QueueFull, StoreError
+from detector.errors import DetectorError, QueueFull, ServiceError, StoreError
 from detector.folder_scan import expected_fingerprint
 from detector.installed_models import named
 from detector.job_records import JobRecord, JobRecords, State, new_id
-from detector.jobs import Job, Jobs
+from detector.jobs import UNEXPECTED, Job, Jobs
 from detector.keeping import Keeper
-from detector.library import Page
+from detector.library import LibraryFilter, Page
 from detector.spool import Spool
 from detector.store import Store
 from detector.tokens import Tokens
@@ -43,6 +43,9 @@ _DEADLY = (
 )
 
 
+_log = logging.getLogger("veriframe")
+
+
 @dataclass
 class _Live:
     """A job of this process that is not finished, and how much of it is written down."""
@@ -51,6 +54,7 @@ class _Live:
     job: Job
     keeper: Keeper
     written: float = 0.0
+    leaving: bool = False  # deleted: what it still brings is removed
 
 
 class Service:
@@ -86,9 +90,14 @@ class Service:
         with self._lock:
             live, self._live = list(self._live.values()), {}
         for one in live:
-            one.job.discard()
+            one.job.cancel()
         for one in live:
             one.job.wait(background.PATIENCE)
+            if one.job.status != "done":
+                with _logged():  # it ran, but did not stop the server
+                    self.records.change(one.record.id, state="waiting")
+        for one in live:
+            one.job.discard()
         self.spool.close()
 
     # --- what is asked -----------------------------------------------------------------------
@@ -120,7 +129,8 @@ class Service:
             The record, and True where work was begun.
 
         Raises:
-            QueueFull: too many wait already.
+            QueueFull: too many wait already, or the server is being stopped.
+            ServiceError: the disk is full.
             ModelError: there are no such models.
             StoreError: nothing can be written down.
         """
@@ -135,6 +145,8 @@ class Service:
                 worker=self.spool.worker,
             )  # fmt: skip
             with self._lock:
+                if self._closed.is_set():
+                    raise QueueFull("The server is being stopped; send the clip again in a moment.")
                 known = self._known(record)
                 if known is not None:
                     return known, False
@@ -142,12 +154,17 @@ class Service:
                 added = self.records.add(record)
                 if added.id != record.id:
                     return added, False
-                clip.rename(self.spool.clip(record.id))
                 try:
+                    clip.rename(self.spool.clip(record.id))
                     self._begin(record)
-                except DetectorError:
-                    self.records.remove(record.id, owner)
+                except (DetectorError, OSError) as error:
                     self.spool.clip(record.id).unlink(missing_ok=True)
+                    self.records.remove(record.id, owner)
+                    if isinstance(error, OSError):
+                        raise ServiceError(
+                            f"The clip cannot be stored ({error.strerror}); free some disk space "
+                            "on the server and send it again."
+                        ) from error
                     raise
                 return record, True
         finally:
@@ -157,7 +174,8 @@ class Service:
         """How far a job is; None where there is none of that owner."""
         live = self._live.get(id)
         if live is not None:
-            return _as_it_is(live) if live.record.owner == owner else None
+            mine = live.record.owner == owner and not live.leaving
+            return _as_it_is(live) if mine else None
         return self.records.get(id, owner)
 
     def search(
@@ -180,17 +198,20 @@ class Service:
         """Stop a job and remove its clip, its record and its analysis; False where none is."""
         with self._lock:
             record = self.records.get(id, owner)
-            if record is None:
+            if record is None or not self.records.remove(id, owner):
                 return False
-            live = self._live.pop(id, None)
-        if live is not None:
-            live.job.discard()
-            live.job.wait(background.PATIENCE)
-            record = dataclasses.replace(record, analysis_id=live.keeper.id)
-        self.spool.clip(id).unlink(missing_ok=True)
-        if record.analysis_id is not None:
-            self.store.owned_by(owner).delete([record.analysis_id])
-        return self.records.remove(id, owner)
+            live = self._live.get(id)
+            if live is not None:
+                live.leaving = True
+        if live is None:
+            self.spool.clip(id).unlink(missing_ok=True)
+            if record.analysis_id is not None:
+                self.store.owned_by(owner).delete([record.analysis_id])
+            return True
+        live.job.cancel()
+        if live.job.wait(background.PATIENCE):  # else it is forgotten as soon as it has ended
+            self._forget(id, live)
+        return True
 
     # --- the work ----------------------------------------------------------------------------
 
@@ -225,22 +246,25 @@ class Service:
     def _take_up(self) -> None:
         """Go on with what a process that is gone left behind."""
         for record in self.records.unfinished():
-            if record.home == self.spool.home and not self.spool.alive(record.worker):
+            if record.home == self.spool.home and (
+                record.worker == self.spool.worker or not self.spool.alive(record.worker)
+            ):
                 self._go_on(record)
         for record in self.records.unseen_since(time.time() - FORGOTTEN_AFTER):
             if record.home != self.spool.home:
                 self._fail(record, _LOST.format(name=record.name))
-        ours = {one.id for one in self.records.unfinished() if one.home == self.spool.home}
-        self.spool.sweep(ours)
+        self.spool.sweep(
+            lambda: {one.id for one in self.records.unfinished() if one.home == self.spool.home}
+        )
 
     def _go_on(self, record: JobRecord) -> None:
         with self._lock:
-            if not self.records.take(record, self.spool.home, self.spool.worker):
+            if record.id in self._live or self._closed.is_set() or self.jobs.full:
+                return  # where there is no room, a later look finds it again
+            taken = self.records.take(record, self.spool.home, self.spool.worker)
+            if taken is None:
                 return
-            record = dataclasses.replace(
-                record, state="waiting", attempts=record.attempts + 1, worker=self.spool.worker,
-                started_at=None, done=0, total=0,
-            )  # fmt: skip
+            record = taken
             kept = self.store.owned_by(record.owner).find(record.sha256, record.fingerprint)
             if kept is not None and kept.kept.timestamp() >= record.created_at:
                 # It was kept, and the process ended before it could write that down.
@@ -255,7 +279,9 @@ class Service:
             else:
                 try:
                     self._begin(record)
-                except DetectorError as error:
+                except QueueFull:
+                    return
+                except (DetectorError, OSError) as error:
                     self._fail(record, str(error))
 
     def _fail(self, record: JobRecord, error: str) -> None:
@@ -283,38 +309,72 @@ class Service:
         for id, live in list(self._live.items()):
             if self._closed.is_set():
                 return
-            if live.job.finished:
-                self._finish(id, live)
-            elif time.monotonic() - live.written > WRITTEN_EVERY:
-                now = _as_it_is(live)
-                if now != live.record:
-                    self.records.change(
-                        id, state=now.state, started_at=now.started_at, done=now.done,
-                        total=now.total,
-                    )  # fmt: skip
-                    live.record = now
-                live.written = time.monotonic()
+            try:
+                if live.leaving:
+                    if live.job.finished:
+                        self._forget(id, live)
+                elif live.job.finished:
+                    self._finish(id, live)
+                else:
+                    self._note(id, live)
+            except StoreError as error:  # the others are written all the same
+                _log.error("%s", error)
+                self._closed.wait(WRITTEN_EVERY)
+
+    def _note(self, id: str, live: _Live) -> None:
+        """Write down how far a job is, now and then."""
+        now = _as_it_is(live)
+        if now == live.record:
+            return
+        # That it runs is written at once: a server that dies of it shall know.
+        if now.state == live.record.state and time.monotonic() - live.written < WRITTEN_EVERY:
+            return
+        there = self.records.change(
+            id, state=now.state, started_at=now.started_at, done=now.done, total=now.total
+        )
+        if not there:  # deleted by another process
+            live.leaving = True
+            live.job.cancel()
+        live.record, live.written = now, time.monotonic()
 
     def _finish(self, id: str, live: _Live) -> None:
         """Write the end down; a job that was stopped with the process is not ended."""
         if live.job.status == "cancelled":
             return
-        error = live.job.error if live.job.status == "failed" else live.keeper.refused
         now = _as_it_is(live)
+        kept = live.keeper.id
+        error = live.job.error if live.job.status == "failed" else live.keeper.refused
+        if error is None and kept is None:
+            error = UNEXPECTED
         with self._lock:
-            if id not in self._live:
-                return  # deleted meanwhile
+            if live.leaving or self._live.get(id) is not live:
+                return
             if error is None:
-                self.records.change(
-                    id, state="done", analysis_id=live.keeper.id, started_at=now.started_at,
-                    ended_at=time.time(), done=now.done, total=now.total, error=None,
+                own = self.store.owned_by(live.record.owner)
+                there = self.records.change(
+                    id, state="done", started_at=now.started_at, ended_at=time.time(),
+                    done=now.done, total=now.total, error=None,
+                    analysis_id=kept if own.ids(LibraryFilter(ids=[kept or 0])) else None,
                 )  # fmt: skip
             else:
-                self.records.change(id, started_at=now.started_at, done=now.done, total=now.total)
+                there = self.records.change(
+                    id, started_at=now.started_at, done=now.done, total=now.total
+                )
                 self._fail(live.record, error)
-            del self._live[id]
+            if there:
+                live.job.discard()
+                self.spool.clip(id).unlink(missing_ok=True)
+                del self._live[id]
+        if not there:  # deleted by another process
+            self._forget(id, live)
+
+    def _forget(self, id: str, live: _Live) -> None:
+        """Remove what a deleted job has brought by now."""
+        if live.keeper.id is not None:
+            self.store.owned_by(live.record.owner).delete([live.keeper.id])
         live.job.discard()
         self.spool.clip(id).unlink(missing_ok=True)
+        self._live.pop(id, None)
 
     def _end(self) -> None:
         self._closed.set()
@@ -342,9 +402,9 @@ def _logged() -> Iterator[None]:
     try:
         yield
     except StoreError as error:
-        logging.getLogger("veriframe").error("%s", error)
+        _log.error("%s", error)
     except Exception:
-        logging.getLogger("veriframe").exception("the service's records")
+        _log.exception("the service's records")
 
 
 class ServiceOpener:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import uuid
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import IO
 
@@ -61,17 +61,24 @@ class Spool:
         try:
             with path.open("r+b") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink(missing_ok=True)  # it will not come back
         except FileNotFoundError:
             return False
         except BlockingIOError:
             return True
-        path.unlink(missing_ok=True)  # it will not come back
         return False
 
-    def sweep(self, unfinished: Collection[str]) -> None:
-        """Remove clips that no unfinished job (its id) needs, and what dead processes left."""
-        for path in self.folder.glob("*.clip"):
-            if path.stem not in unfinished:
+    def sweep(self, unfinished: Callable[[], Collection[str]]) -> None:
+        """Remove clips that no unfinished job needs, and what dead processes left.
+
+        Args:
+            unfinished: ids of jobs; asked after the folder was read, since a clip comes after
+                its record.
+        """
+        clips = list(self.folder.glob("*.clip"))
+        needed = unfinished() if clips else ()
+        for path in clips:
+            if path.stem not in needed:
                 path.unlink(missing_ok=True)
         for path in self.folder.glob(f"*{PARTIAL}"):
             if not self.alive(path.stem.rpartition("-")[2]):
@@ -89,9 +96,15 @@ class Spool:
 
 
 def _held(path: Path) -> IO[bytes]:
-    file = path.open("wb")
-    fcntl.flock(file, fcntl.LOCK_EX)
-    return file
+    while True:
+        file = path.open("wb")
+        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                return file
+        except FileNotFoundError:
+            pass
+        file.close()  # somebody who swept took it for that of a dead process
 
 
 def _name_of(folder: Path) -> str:

@@ -125,6 +125,13 @@ class Tokens:
         token = _token(row)
         return token if token.valid else None
 
+    def valid(self, id: str) -> bool:
+        """Is the token with this id valid still?"""
+        query = sa.select(schema.token).where(schema.token.c.id == id)
+        with database.plain_errors(self._url), self._engine.connect() as connection:
+            row = connection.execute(query).mappings().one_or_none()
+        return row is not None and _token(row).valid
+
     def all(self) -> tuple[Token, ...]:
         """Every token that was made, oldest first."""
         query = sa.select(schema.token).order_by(schema.token.c.created_at, schema.token.c.id)

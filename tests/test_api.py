@@ -21,6 +21,7 @@ from schemathesis import GenerationMode, checks
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+from detector import api as module
 from detector import api_upload
 from detector.api import BASE, create_api, mounted
 from detector.api_health import Requests, health_routes, registry_of
@@ -240,14 +241,34 @@ def events(text: str) -> list[tuple[str, dict[str, Any]]]:
     return found
 
 
+def follow(running: Running, then: Callable[[], object]) -> None:
+    """Do something once somebody follows a job and has been told of it."""
+    looked = threading.Event()
+    get = running.service.get
+
+    def noted(id: str, owner: str) -> Any:
+        found = get(id, owner)
+        looked.set()
+        return found
+
+    running.service.get = noted  # type: ignore[method-assign]
+
+    def act() -> None:
+        assert looked.wait(WAIT)
+        time.sleep(0.5)  # the route asks whether there is such a job, then the stream begins
+        then()
+
+    threading.Thread(target=act).start()
+
+
 def test_events_tell_all_until_the_end(start: Start, clip: Path, gate: threading.Semaphore) -> None:
     held = start(held=True)
     id = held.send(clip, frames="12").json()["id"]
-    threading.Timer(0.5, gate.release, (1000,)).start()
+    follow(held, lambda: gate.release(1000))
     answer = held.get(f"/analyses/{id}/events")
     assert answer.headers["content-type"].startswith("text/event-stream")
     told = events(answer.text)
-    assert {name for name, _ in told[:-1]} == {"progress"}
+    assert {name for name, _ in told[:-1]} <= {"progress"}
     name, last = told[-1]
     assert (name, last["state"], last["progress"]) == ("done", "done", {"done": 12, "total": 12})
 
@@ -257,10 +278,10 @@ def test_events_of_a_deleted_job_end(start: Start, clip: Path, gate: threading.S
     id = held.send(clip).json()["id"]
 
     def delete() -> None:
-        threading.Timer(0.2, gate.release, (1000,)).start()
+        gate.release(1000)
         held.service.delete(id, "")
 
-    threading.Timer(0.5, delete).start()
+    follow(held, delete)
     assert events(held.get(f"/analyses/{id}/events").text)[-1] == ("deleted", {"id": id})
     refused(held.get(f"/analyses/{id}/events"), 404)
 
@@ -327,6 +348,33 @@ def test_somebody_elses_job_is_not_there(running: Running, clip: Path) -> None:
     assert sent.json()["id"] != id
 
 
+def test_a_revoked_token_ends_its_streams(
+    start: Start, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LOOK_EVERY", 0.01)
+    held = start(held=True)
+    id = held.send(clip).json()["id"]
+    follow(held, lambda: held.service.tokens.revoke(held.token.split("_")[1]))
+    told = events(held.get(f"/analyses/{id}/events").text)  # else it would never end
+    assert {name for name, _ in told} <= {"progress"}
+
+
+def test_streams_of_one_token_are_limited(
+    start: Start, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST_FOLLOWED", 0)
+    held = start(held=True)
+    id = held.send(clip).json()["id"]
+    assert "close one of the streams" in refused(held.get(f"/analyses/{id}/events"), 429)
+
+
+def test_clips_that_arrive_count_for_the_queue(running: Running, clip: Path) -> None:
+    running.api.state.arriving |= {Path(str(number)) for number in range(LIMITS.queue)}
+    assert "arriving already" in refused(running.send(clip), 503)
+    running.api.state.arriving.clear()
+    assert running.send(clip).status_code == 202
+
+
 def test_a_revoked_token_is_refused_at_once(running: Running) -> None:
     assert running.get("/models").status_code == 200
     running.service.tokens.revoke(running.token.split("_")[1])
@@ -334,7 +382,7 @@ def test_a_revoked_token_is_refused_at_once(running: Running) -> None:
 
 
 def test_too_many_requests_wait(start: Start) -> None:
-    few = start(limits=Limits(requests=5))
+    few = start(limits=Limits(requests=1))
     answers = [few.get("/models") for _ in range(12)]
     late = [answer for answer in answers if answer.status_code == 429]
     assert late
@@ -399,18 +447,16 @@ def test_models_that_are_not_installed(running: Running, clip: Path) -> None:
 @pytest.mark.parametrize("announced", [True, False], ids=["announced", "not announced"])
 def test_too_large_is_refused_while_it_comes(running: Running, announced: bool) -> None:
     body = form((CLIP, b"\0" * 3_000_000))
-    read: list[int] = []
 
     def pieces() -> Iterator[bytes]:
         for start in range(0, len(body), 50_000):
-            read.append(start)
             yield body[start : start + 50_000]
 
     headers = {"Content-Type": "multipart/form-data; boundary=b"}
     answer = running.http.post(
         f"{BASE}/analyses", content=body if announced else pieces(), headers=headers
     )
-    assert "larger than the 2,000,000 bytes" in refused(answer, 413) or not announced
+    assert "larger than the 2,000,000 bytes" in refused(answer, 413)
     assert running.files() == []
 
 
@@ -418,10 +464,10 @@ def test_a_slow_sender_is_let_go(running: Running, monkeypatch: pytest.MonkeyPat
     import anyio
 
     monkeypatch.setattr(api_upload, "PATIENCE", 0.2)
+    monkeypatch.setattr(api_upload, "PIECE", 10)
 
     async def silent() -> Any:
         yield form((CLIP, b"1" * 100), end=False)
-        await anyio.sleep(30)
 
     async def trickling() -> Any:
         yield form((CLIP, b"1" * 100), end=False)
@@ -429,14 +475,27 @@ def test_a_slow_sender_is_let_go(running: Running, monkeypatch: pytest.MonkeyPat
             await anyio.sleep(0.05)
             yield b"1"
 
+    path = running.service.spool.arriving("x")
+    written: list[bool] = []
+
+    async def silent_for_long() -> Any:
+        async for piece in silent():
+            yield piece
+            yield b"2" * 10
+            written.append(path.exists())
+            await anyio.sleep(30)
+
     async def receive(stream: Any) -> None:
-        path = running.service.spool.arriving("x")
         await api_upload.receive(stream, "multipart/form-data; boundary=b", path, 10_000)
 
-    for stream, says in ((silent, "Nothing of the clip arrived"), (trickling, "too slowly")):
+    for stream, says in (
+        (silent_for_long, "Nothing of the clip arrived"),
+        (trickling, "too slowly"),
+    ):
         with pytest.raises(api_upload.TooSlow, match=says):
             anyio.run(receive, stream())
         assert running.files() == []
+    assert written == [True]
 
 
 def test_a_full_queue_asks_to_come_back(start: Start, clip: Path) -> None:
@@ -452,12 +511,15 @@ def test_a_full_queue_asks_to_come_back(start: Start, clip: Path) -> None:
     assert len(held.files()) == 4
 
 
-def test_a_library_that_does_not_answer(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_library_that_does_not_answer(
+    running: Running, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     def away(*_: object) -> None:
         raise StoreError("The database cannot be reached; check that PostgreSQL runs there.")
 
     monkeypatch.setattr(running.service.tokens, "check", away)
-    assert "cannot be reached" in refused(running.get("/models"), 503)
+    assert "cannot be used now" in refused(running.get("/models"), 503)
+    assert "PostgreSQL" in caplog.text  # and not in the answer: it names the place
 
 
 def test_what_nobody_expected_is_one_sentence(
@@ -521,6 +583,11 @@ def test_metrics_count_what_happened(start: Start, clip: Path, gate: threading.S
     running.ended(first)
     text = bare.get("/metrics", headers=scraper).text
     assert 'route="/analyses/{id}",status="200"' in text
+    for odd in ("ODD", "STRANGE"):
+        running.http.request(odd, f"{BASE}/models")
+    text = bare.get("/metrics", headers=scraper).text
+    assert "ODD" not in text
+    assert 'method="other"' in text
 
 
 # --- the document ----------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -131,9 +132,9 @@ def test_progress_is_seen_while_it_runs_and_written_down(
     service = start(gate)
     record, _ = send(service, clip, frames=40)
     behind, _ = send(service, clip, frames=5)
+    gate.release(30)
 
     def written() -> JobRecord:
-        gate.release(1)
         return service.records.get(record.id, "") or record
 
     until(lambda: written().done >= 8)  # the scorer takes eight at once
@@ -206,9 +207,10 @@ def test_turns_are_fair_between_tokens(start: Start, clip: Path, gate: threading
     assert service.ahead(busy[2].id) == 2
     gate.release(100)
     ended(service, busy[2].id, "a")
-    moments = [ended(service, one.id, owner).ended_at or 0
-               for one, owner in ((other, "b"), (busy[2], "a"))]  # fmt: skip
-    assert moments[0] < moments[1]
+    first, last = ended(service, other.id, "b"), ended(service, busy[2].id, "a")
+    assert first.analysis_id is not None
+    assert last.analysis_id is not None
+    assert first.analysis_id < last.analysis_id
 
 
 def test_a_broken_clip_fails_in_one_sentence_and_may_come_again(
@@ -271,12 +273,11 @@ def test_delete_stops_a_running_job_and_removes_all(
     until(lambda: service.jobs.running == 1)
     gate.release(1)
     assert service.delete(waiting.id, "")
-    threading.Timer(0.2, gate.release, (100,)).start()
+    gate.release(100)
     assert service.delete(running.id, "")
     assert not service.delete(running.id, "")
     assert service.get(running.id, "") is None
-    assert clips(service) == []
-    until(lambda: service.jobs.running == 0)
+    until(lambda: clips(service) == [] and service.jobs.running == 0)
     assert store.ids() == ()
 
 
@@ -301,13 +302,13 @@ def test_a_restart_goes_on_with_what_ran_and_waited(
     kept = ended(before, done.id).analysis_id
     running, _ = send(before, clip, frames=3)
     waiting, _ = send(before, clip, frames=2)
-    until(lambda: (before.get(running.id, "") or running).state == "running")
+    until(lambda: (before.records.get(running.id, "") or running).state == "running")
     before._end()  # as a kill would: nothing is written down any more
     before.spool.close()
     after = start()
-    for record in (running, waiting):
+    for record, attempts in ((running, 2), (waiting, 1)):  # only what ran was an attempt
         finished = ended(after, record.id)
-        assert (finished.state, finished.attempts) == ("done", 2)
+        assert (finished.state, finished.attempts) == ("done", attempts)
     again = after.get(done.id, "")
     assert again is not None
     assert (again.attempts, again.analysis_id) == (1, kept)
@@ -319,12 +320,15 @@ def test_a_stop_in_order_is_no_failure(start: Start, clip: Path, gate: threading
     before = start(gate)
     record, _ = send(before, clip)
     until(lambda: before.jobs.running == 1)
-    threading.Timer(0.2, gate.release, (100,)).start()
+    opened = threading.Thread(target=lambda: (before._closed.wait(WAIT), gate.release(100)))
+    opened.start()
     before.close()
+    opened.join()
     left = before.records.get(record.id, "")
     assert left is not None
-    assert left.state in ("waiting", "running")
-    assert ended(start(), record.id).state == "done"
+    assert left.state == "waiting"
+    done = ended(start(), record.id)
+    assert (done.state, done.attempts) == ("done", 1)
 
 
 def test_what_was_kept_but_not_written_down_is_not_repeated(
@@ -351,6 +355,7 @@ def test_what_cannot_go_on_has_failed(
 ) -> None:
     before = start(gate)
     record, _ = send(before, clip)
+    until(lambda: (before.records.get(record.id, "") or record).state == "running")
     before._end()
     before.spool.close()
     if change:
@@ -369,7 +374,9 @@ def test_a_living_process_keeps_its_jobs(
     first = start(gate)
     record, _ = send(first, clip)
     second = start()
-    assert second.get(record.id, "") == first.records.get(record.id, "")
+    seen = second.get(record.id, "")
+    assert seen is not None
+    assert (seen.worker, seen.attempts) == (first.spool.worker, 1)
     assert clips(first) == [f"{record.id}.clip"]
     gate.release(100)
     assert ended(second, record.id).attempts == 1
@@ -413,6 +420,82 @@ def test_the_same_key_twice_gives_the_first(start: Start) -> None:
     assert records.add(dataclasses.replace(record, id=new_id())).id == record.id
 
 
+def test_a_job_that_another_process_deleted_brings_nothing(
+    start: Start, store: Store, clip: Path, gate: threading.Semaphore
+) -> None:
+    service = start(gate)
+    record, _ = send(service, clip)
+    until(lambda: (service.records.get(record.id, "") or record).state == "running")
+    assert service.records.remove(record.id, "")
+    gate.release(100)
+    until(lambda: not service._live)
+    until(lambda: clips(service) == [])
+    assert store.ids() == ()
+
+
+def test_a_job_deleted_while_it_is_kept_is_kept_no_longer(
+    start: Start, store: Store, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(background, "PATIENCE", 0.01)
+    keeping, go_on = threading.Event(), threading.Event()
+    add = Store.add
+
+    def slowly(*arguments: Any, **named: Any) -> int:
+        keeping.set()
+        assert go_on.wait(WAIT)
+        return add(*arguments, **named)
+
+    monkeypatch.setattr(Store, "add", slowly)
+    service = start()
+    record, _ = send(service, clip)
+    assert keeping.wait(WAIT)
+    assert service.delete(record.id, "")
+    assert service.get(record.id, "") is None
+    go_on.set()
+    until(lambda: not service._live)
+    assert store.ids() == ()
+
+
+def test_what_cannot_begin_leaves_no_job(
+    start: Start, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = start()
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(service.jobs, "submit", full)
+    with pytest.raises(ServiceError, match=r"cannot be stored \(No space left on device\)"):
+        send(service, clip)
+    assert service.search("").total == 0
+    assert clips(service) == []
+
+
+def test_without_room_a_job_is_taken_up_later(
+    start: Start, clip: Path, gate: threading.Semaphore
+) -> None:
+    before = start(gate)
+    sent = [send(before, clip, frames=frames)[0] for frames in (1, 2, 3)]
+    before._end()
+    before.spool.close()
+    after = start(gate, Limits(queue=1))
+    gate.release(1000)
+
+    def all_done() -> bool:
+        after._take_up()
+        return all((after.get(one.id, "") or one).state == "done" for one in sent)
+
+    until(all_done)
+
+
+def test_a_service_that_ends_takes_no_more(start: Start, clip: Path) -> None:
+    service = start()
+    service._end()
+    with pytest.raises(QueueFull, match="being stopped"):
+        send(service, clip)
+    assert clips(service) == []
+
+
 # --- the folder ------------------------------------------------------------------------------
 
 
@@ -425,7 +508,7 @@ def test_the_folder_knows_the_dead_and_sweeps_after_them(tmp_path: Path) -> None
     alive.arriving("b").write_bytes(b"1")
     assert alive.alive(dead.worker)
     dead._lock.close()
-    alive.sweep({"kept"})
+    alive.sweep(lambda: {"kept"})
     left = {path.name for path in tmp_path.iterdir()}
     assert left == {"name", "kept.clip", alive.arriving("b").name, f"{alive.worker}.lock"}
     alive.close()
@@ -463,7 +546,10 @@ def test_the_opener_tries_again(start: Start) -> None:
 
 
 def test_background_knows_the_thread(start: Start) -> None:
+    before = {thread for thread in background._running if thread.is_alive()}
     service = start()
-    names = {thread.name for thread in background._running}
-    assert "service" in names
+    began = [thread for thread in background._running if thread not in before]
+    (followed,) = [thread for thread in began if thread.name == "service"]
     service.close()
+    followed.join(WAIT)
+    assert not followed.is_alive()

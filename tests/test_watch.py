@@ -446,26 +446,6 @@ def test_command_ends_with_its_folder(
     assert f"veriframe: “{folder}” is not there any more;" in said.err
 
 
-@pytest.mark.usefixtures("_stand_in")
-def test_command_ends_in_order_when_interrupted(
-    folder: Path, clips: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
-) -> None:
-    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    shutil.copyfile(clips[0], folder / "a.mp4")
-
-    def interrupt_when_done() -> None:
-        with Store.open() as library:
-            until(lambda: library.size().analyses, "the clip")
-        os.kill(os.getpid(), signal.SIGINT)
-
-    interrupting = threading.Thread(target=interrupt_when_done)
-    interrupting.start()
-    assert main(["watch", str(folder), "--settle", "0.2", "--frames", "2"]) == 0
-    interrupting.join()
-    assert "1 analysed, 0 known already, 0 failed; kept in " in capsys.readouterr().out
-    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
-
-
 def test_command_says_what_it_cannot_do(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -487,8 +467,9 @@ def test_command_says_what_it_cannot_do(
     assert err.count("\n") == 1
 
 
-def test_real_command_ends_by_sigterm(
-    folder: Path, tmp_path: Path, sample_clip: Callable[[str], Path]
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+def test_real_command_ends_by_its_signal(
+    folder: Path, tmp_path: Path, sample_clip: Callable[[str], Path], how: int
 ) -> None:
     temporary = tmp_path / "temporary"
     temporary.mkdir()
@@ -504,7 +485,7 @@ def test_real_command_ends_by_sigterm(
             until(lambda: "Watching" in out.read_text() or process.poll() is not None, "the start")
             shutil.copyfile(sample_clip("grid_bbaf2n"), folder / "clip.mp4")
             until(lambda: "clip.mp4: " in out.read_text() or process.poll() is not None, "the clip")
-            process.send_signal(signal.SIGTERM)
+            process.send_signal(how)
             assert process.wait(PATIENCE) == 0, err.read_text()
         finally:
             process.kill()

@@ -27,8 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--owner",
         default="",
         metavar="OWNER",
-        help="whose analyses it sees, where people log in: issuer|subject, as the page Library "
-        "shows it (default: those kept without a login)",
+        help="whose analyses it sees, where people log in: issuer|subject, as the menu's About "
+        "shows it to each (default: those kept without a login)",
     )
     actions.add_parser("list", help="show all tokens, without their secrets")
     revoke = actions.add_parser("revoke", help="make a token invalid at once")

@@ -10,6 +10,7 @@ import detector
 from detector.cage import Layer, lines
 from detector.caged_clip import describe_cage
 from detector.errors import DetectorError
+from pages.parts import login
 
 
 @st.cache_resource(show_spinner=False)
@@ -28,8 +29,18 @@ def text() -> str:
             f"**Veriframe {detector.__version__}**: evidence of face manipulation in video, frame "
             "by frame. A score is a reason to look closer, never a verdict.",
             *_lines(),
+            *_tokens(),
         )
     )
+
+
+def _tokens() -> tuple[str, ...]:
+    """What the command line has to be told to make a token of this person's."""
+    owner = login.named()
+    if not owner or "`" in owner or not owner.isprintable():
+        return ()
+    # As code, which nothing becomes a link or an icon in, and which is copied as it is.
+    return (f"Tokens of the API for your analyses are made with --owner and: `{owner}`",)
 
 
 def _lines() -> tuple[str, ...]:

@@ -41,6 +41,11 @@ def owner() -> str:
     return _identity() or ""
 
 
+def named() -> str:
+    """The same for who may not have logged in yet: "" then."""
+    return (_identity() or "") if wanted() else ""
+
+
 def require() -> None:
     """Let nobody past who has not logged in, where that is wanted."""
     if not known():

@@ -13,12 +13,15 @@ from playwright.sync_api import Browser, Page, expect
 from provider import PEOPLE, Provider, provide
 from served import ROOT, Server, free_port, refusals, serve
 
+from detector.client import ApiError, Client
 from detector.store import Store
+from detector.tokens import Tokens
 from pages.parts import frame
 from tests.examples import Drawn, example
 
 _, *REST = (Path(path).stem for path, *_ in frame.PAGES)
 PAGES = ("", *REST)
+CLIP = ROOT / "assets" / "samples" / "grid_brbk7n.mp4"
 COOKIE_SECRET = "cookie-5f0c3c6b0d3a4e6f9f7b"
 
 
@@ -126,6 +129,27 @@ def test_each_person_sees_their_own(browser: Browser, tab: Page, shared: Shared)
             other.goto(f"{shared.server.url}/{page}?analysis={id}")
             expect(other.get_by_text(f"There is no analysis {id}").first).to_be_visible()
         assert name not in other.content()
+
+
+def test_a_persons_token_opens_what_is_theirs(tab: Page, shared: Shared) -> None:
+    """The name that About shows makes a token for their analyses, and for nobody else's."""
+    log_in(tab, shared, "bob")
+    tab.get_by_test_id("stMainMenu").click()
+    tab.get_by_role("menuitem", name="About").click()
+    shown = tab.get_by_text(re.compile("made with --owner and: ")).inner_text()
+    owner = shown.rsplit(": ", 1)[1].strip()
+    assert owner == identity(shared, "bob")
+    with Store.open(shared.server.data / "library.sqlite") as store:
+        mine = Tokens(store).create("mine", owner=owner)[1]
+        others = Tokens(store).create("others", owner=identity(shared, "ada"))[1]
+    with Client(shared.server.url, mine) as client:
+        job = client.wait(client.send(CLIP, frames=4))
+    tab.goto(f"{shared.server.url}/library")
+    expect(tab.get_by_role("button", name=re.compile(re.escape(CLIP.name)))).to_be_visible()
+    with Client(shared.server.url, others) as client, pytest.raises(ApiError, match="no analysis"):
+        client.job(job)
+    with Client(shared.server.url, mine) as client:
+        client.delete(job)
 
 
 def test_whoever_logs_out_is_out(tab: Page, shared: Shared) -> None:
