@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -60,6 +61,20 @@ def search(page: Page, server: Server, text: str) -> None:
 def settled(page: Page) -> None:
     """Wait until the server has nothing more to send."""
     expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+
+
+def pick(page: Page, id: int) -> None:
+    """Tick a row, as a person does: again where the click fell into a redraw and was lost."""
+    tick, box = (page.locator(f".st-key-pick-{id} {part}") for part in ("label", "input"))
+    until = time.monotonic() + 60
+    while True:
+        settled(page)
+        expect(tick).to_have_count(1)  # once the rows of the whole list are gone
+        if box.is_checked():
+            return
+        assert time.monotonic() < until, "no click arrives"
+        tick.click()
+        page.wait_for_timeout(300)  # the redraw begins
 
 
 def find(page: Page, clip: str) -> None:
@@ -175,11 +190,7 @@ def test_two_model_versions_are_selected_and_compared(
     search(page, server, "versions pair")
     expect(page.get_by_text("2 analyses")).to_be_visible()
     for id in ids:
-        tick = page.locator(f".st-key-pick-{id} label")
-        expect(tick).to_have_count(1)  # once the rows of the whole list are gone
-        tick.click()
-        expect(tick).to_have_count(1)
-        expect(page.locator(f".st-key-pick-{id} input")).to_be_checked()
+        pick(page, id)
     expect(page.get_by_text("2 selected")).to_be_visible()
     page.get_by_role("button", name="Compare").click()
     expect(page).to_have_url(re.compile(rf"compare={ids[0]}%2C{ids[1]}"))
