@@ -1,5 +1,6 @@
 # make run    creates .venv, installs the pinned requirements and opens the app
 # make test   the same set-up, then the linters and all tests
+# make test-cluster   the tests of `scan --ray`, which make test leaves out
 # make setup  only the set-up
 # make lock   resolves requirements.txt anew into requirements.lock, with hashes
 # make audit  asks the package index which pinned packages have known weaknesses
@@ -14,7 +15,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test setup lint doctor lock audit sbom soak fuzz clean
+.PHONY: help run test test-cluster setup lint doctor lock audit sbom soak fuzz clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -23,7 +24,11 @@ run: .venv/app doctor
 	$(BIN)/streamlit run server.py $(ARGS)
 
 test: .venv/tests doctor lint
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --ignore-glob='tests/test_cluster*.py' $(ARGS)
+
+# In a process of their own: Ray stays in the one that used it, and ends it when it ends.
+test-cluster: .venv/tests
+	$(BIN)/python -m pytest tests/test_cluster*.py $(ARGS)
 
 setup: .venv/app doctor
 
