@@ -17,6 +17,9 @@ PATIENCE = 3.0  # seconds: a batch on a slow machine; a server that is stopped m
 
 _running: weakref.WeakKeyDictionary[threading.Thread, Callable[[], Any]]
 _running = weakref.WeakKeyDictionary()
+# What a thread works on lives until the process ends: the last reference must not go in a thread
+# that is late, where a C++ destructor (OpenVINO's of a network) would meet Python's end.
+_ended: list[Any] = []
 
 
 def start(work: Callable[[], Any], name: str, stop: Callable[[], Any]) -> threading.Thread:
@@ -31,6 +34,7 @@ def start(work: Callable[[], Any], name: str, stop: Callable[[], Any]) -> thread
 def end() -> None:
     """Stop all threads; returns once they have ended, or after `PATIENCE`."""
     threads = [(thread, stop) for thread, stop in list(_running.items()) if thread.is_alive()]
+    _ended.extend(getattr(thread, "_target", None) for thread, _ in threads)
     for _, stop in threads:
         stop()
     deadline = time.monotonic() + PATIENCE

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from detector import background
 from detector.analysis import Engine, Settings, analyse
 from detector.result import Analysis
 from detector.samples import samples
@@ -94,6 +95,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         missing = [item for item in items if item.get_closest_marker("postgresql")]
         config.hook.pytest_deselected(items=missing)
         items[:] = [item for item in items if item not in missing]
+
+
+def pytest_sessionfinish() -> None:
+    # Hundreds of threads of many tests end here, not the few of a server.
+    background.PATIENCE = 60
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
