@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import datetime
 import logging
-import pickle
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
@@ -28,6 +27,7 @@ from detector.cluster_nodes import agree
 from detector.cluster_plan import ClipOutcome, LookedAt, Plan, Scores
 from detector.cluster_source import SourceClip
 from detector.cluster_target import Target
+from detector.cluster_wire import from_bytes
 from detector.errors import ClipError, ClusterError
 
 if TYPE_CHECKING:
@@ -222,7 +222,7 @@ def _run(
             batch_size=None, batch_format="pyarrow", prefetch_batches=0
         ):
             for cell in batch["outcomes"]:
-                yield pickle.loads(cell.as_py())  # noqa: S301
+                yield from_bytes(list[ClipOutcome], cell.as_py())
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import datetime
 import functools
 import os
-import pickle
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -26,6 +25,7 @@ from detector.caged_clip import open_clip
 from detector.clip import check_size, shortened
 from detector.cluster_plan import ClipOutcome, LookedAt, Plan, Scores
 from detector.cluster_source import SourceClip, file_system, is_address
+from detector.cluster_wire import from_bytes, to_bytes
 from detector.errors import ClipError, DetectorError
 from detector.found_faces import face_scores, scored_frame, take_faces
 from detector.result import Analysis, Timings
@@ -44,7 +44,7 @@ def to_table(clips: Sequence[SourceClip]) -> pyarrow.Table:
     """Clips as `look` takes them."""
     import pyarrow as pa
 
-    return pa.table({"clip": pa.array([pickle.dumps(clip) for clip in clips], pa.binary())})
+    return pa.table({"clip": pa.array([to_bytes(clip) for clip in clips], pa.binary())})
 
 
 def look(table: pyarrow.Table, plan: Plan) -> Iterator[pyarrow.Table]:
@@ -55,15 +55,15 @@ def look(table: pyarrow.Table, plan: Plan) -> Iterator[pyarrow.Table]:
         plan: of the scan.
 
     Yields:
-        looked_at: pickled `LookedAt`; crops: RGB uint8 [n, s, s, 3] as bytes.
+        looked_at: a `LookedAt`, as `to_bytes` writes it; crops: RGB uint8 [n, s, s, 3] as bytes.
     """
     import pyarrow as pa
 
     for row in table["clip"]:
-        found, crops = look_at(pickle.loads(row.as_py()), plan)  # noqa: S301  # our own
+        found, crops = look_at(from_bytes(SourceClip, row.as_py()), plan)
         yield pa.table(
             {
-                "looked_at": pa.array([pickle.dumps(found)], pa.binary()),
+                "looked_at": pa.array([to_bytes(found)], pa.binary()),
                 "crops": _one_cell(crops),
             }
         )
@@ -162,7 +162,7 @@ class Score:
             table: of `look`.
 
         Returns:
-            looked_at: as it came; scores: pickled `Scores`.
+            looked_at: as it came; scores: of each a `Scores`.
         """
         import pyarrow as pa
 
@@ -178,7 +178,7 @@ class Score:
         return pa.table(
             {
                 "looked_at": table["looked_at"],
-                "scores": pa.array([pickle.dumps(one) for one in scores], pa.binary()),
+                "scores": pa.array([to_bytes(one) for one in scores], pa.binary()),
             }
         )
 
@@ -211,16 +211,16 @@ def write(table: pyarrow.Table, plan: Plan) -> pyarrow.Table:
         plan: of the scan.
 
     Returns:
-        outcomes: one row, a pickled list of `ClipOutcome`.
+        outcomes: one row, a list of `ClipOutcome`.
     """
     import pyarrow as pa
 
     rows = [
-        row_of(pickle.loads(looked_at.as_py()), pickle.loads(scores.as_py()), plan)  # noqa: S301
+        row_of(from_bytes(LookedAt, looked_at.as_py()), from_bytes(Scores, scores.as_py()), plan)
         for looked_at, scores in zip(table["looked_at"], table["scores"], strict=True)
     ]
     outcomes = write_rows(rows, plan)
-    return pa.table({"outcomes": pa.array([pickle.dumps(outcomes)], pa.binary())})
+    return pa.table({"outcomes": pa.array([to_bytes(outcomes)], pa.binary())})
 
 
 def write_rows(rows: list[dict[str, Any]], plan: Plan) -> list[ClipOutcome]:

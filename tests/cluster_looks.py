@@ -10,7 +10,6 @@ Beside the target lies a file `tries-NAME` with a letter for each time that a cl
 from __future__ import annotations
 
 import os
-import pickle
 import signal
 import time
 from collections.abc import Iterator
@@ -19,6 +18,8 @@ from typing import TYPE_CHECKING
 
 from detector import cluster_stages
 from detector.cluster_plan import Plan
+from detector.cluster_source import SourceClip
+from detector.cluster_wire import from_bytes
 
 if TYPE_CHECKING:
     import pyarrow
@@ -28,7 +29,7 @@ def hostile_look(table: pyarrow.Table, plan: Plan) -> Iterator[pyarrow.Table]:
     """`detector.cluster_stages.look`, with what the names say before."""
     beside = Path(plan.target.place).parent
     for place, cell in enumerate(table["clip"]):
-        name = Path(pickle.loads(cell.as_py()).path).name
+        name = Path(from_bytes(SourceClip, cell.as_py()).path).name
         tries = beside / f"tries-{name}"
         with tries.open("a") as file:
             file.write("x")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,10 +11,11 @@ import pytest
 from detector import cluster_stages
 from detector.analysis import Settings
 from detector.clip import Limits
-from detector.cluster_plan import LookedAt, Plan
+from detector.cluster_plan import ClipOutcome, LookedAt, Plan
 from detector.cluster_source import SourceClip, look_up
 from detector.cluster_stages import Score, look, look_at, to_table, write
 from detector.cluster_target import Target
+from detector.cluster_wire import from_bytes
 from detector.errors import OutOfMemory
 from detector.scoring import Crops
 
@@ -51,7 +51,7 @@ def test_scores_that_fail_fail_one_clip(
     assert table["crops"][0].as_py() == look_at(clips[0], plan)[1].tobytes()
     score = Score(plan)
     score._scorer = FailsOnMany(score._scorer)  # eight faces of two people are too many
-    outcomes = pickle.loads(write(score(table), plan)["outcomes"][0].as_py())
+    outcomes = from_bytes(list[ClipOutcome], write(score(table), plan)["outcomes"][0].as_py())
     assert [outcome.state for outcome in outcomes] == ["analysed", "failed", "analysed"]
     assert outcomes[1].error == "There is too little memory."
     assert [outcome.unwritten for outcome in outcomes] == [None] * 3

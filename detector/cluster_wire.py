@@ -1,0 +1,30 @@
+"""How values pass from one stage of a cluster's scan to the next: as JSON, which runs nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+Value = TypeVar("Value")
+
+
+def to_bytes(value: Any) -> bytes:
+    """A dataclass, or a list of them; names of files that are no text pass too."""
+    return json.dumps(value, default=dataclasses.asdict).encode()
+
+
+def from_bytes(kind: type[Value], data: bytes) -> Value:
+    """The value of that type, equal to the one that `to_bytes` was given."""
+    return _adapter(kind).validate_python(json.loads(data))
+
+
+@functools.cache
+def _adapter(kind: type[Value]) -> TypeAdapter[Value]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
