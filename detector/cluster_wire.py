@@ -20,11 +20,12 @@ def to_bytes(value: Any) -> bytes:
 
 def from_bytes(kind: type[Value], data: bytes) -> Value:
     """The value of that type, equal to the one that `to_bytes` was given."""
-    return _adapter(kind).validate_python(json.loads(data))
+    value: Value = _adapter(kind).validate_python(json.loads(data))
+    return value
 
 
 @functools.cache
-def _adapter(kind: type[Value]) -> TypeAdapter[Value]:
+def _adapter(kind: Any) -> TypeAdapter[Any]:
     from pydantic import TypeAdapter
 
     return TypeAdapter(kind)

@@ -93,8 +93,10 @@ class Service:
             one.job.cancel()
         for one in live:
             one.job.wait(background.PATIENCE)
-            if one.job.status != "done":
-                with _logged():  # it ran, but did not stop the server
+            with _logged():
+                if one.leaving:
+                    self._forget(one.record.id, one)
+                elif one.job.status != "done":  # it ran, but did not stop the server
                     self.records.change(one.record.id, state="waiting")
         for one in live:
             one.job.discard()
@@ -172,11 +174,15 @@ class Service:
 
     def get(self, id: str, owner: str) -> JobRecord | None:
         """How far a job is; None where there is none of that owner."""
-        live = self._live.get(id)
-        if live is not None:
-            mine = live.record.owner == owner and not live.leaving
-            return _as_it_is(live) if mine else None
+        if id in self._live:
+            return self.at_work(id, owner)
         return self.records.get(id, owner)
+
+    def at_work(self, id: str, owner: str) -> JobRecord | None:
+        """The same of a job that waits or runs in this process, without asking the database."""
+        live = self._live.get(id)
+        mine = live is not None and live.record.owner == owner and not live.leaving
+        return _as_it_is(live) if live is not None and mine else None
 
     def search(
         self, owner: str, state: State | None = None, page: int = 1, page_size: int = 50

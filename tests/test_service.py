@@ -456,6 +456,30 @@ def test_a_job_deleted_while_it_is_kept_is_kept_no_longer(
     assert store.ids() == ()
 
 
+def test_a_deleted_job_is_forgotten_though_the_service_ends(
+    start: Start, store: Store, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keeping, go_on = threading.Event(), threading.Event()
+    add = Store.add
+
+    def slowly(*arguments: Any, **named: Any) -> int:
+        keeping.set()
+        assert go_on.wait(WAIT)
+        return add(*arguments, **named)
+
+    monkeypatch.setattr(Store, "add", slowly)
+    service = start()
+    record, _ = send(service, clip)
+    assert keeping.wait(WAIT)
+    with monkeypatch.context() as hasty:
+        hasty.setattr(background, "PATIENCE", 0.01)
+        service._end()  # the thread that follows jobs is gone
+        assert service.delete(record.id, "")
+    go_on.set()
+    service.close()
+    assert store.ids() == ()
+
+
 def test_what_cannot_begin_leaves_no_job(
     start: Start, clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
