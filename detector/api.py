@@ -16,6 +16,7 @@ from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
 from fastapi import Path as InPath
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import ValidationError
+from starlette.concurrency import run_in_threadpool
 from starlette.routing import Mount
 from starlette.types import ASGIApp
 
@@ -34,8 +35,9 @@ from detector.service import Service
 from detector.tokens import Token
 
 BASE = "/api/v1"
-LOOK_EVERY = 0.25  # seconds between two looks at a job that somebody follows
-CHECK_EVERY = 8  # looks between two at the token
+LOOK_EVERY = 0.05  # seconds between two looks at a job that somebody follows
+ASK_EVERY = 0.5  # the same where the database has to be asked, since another process has it
+CHECK_EVERY = 40  # looks between two at the token
 MOST_FOLLOWED = 50  # streams of events of one token
 
 _ERRORS = described(401, 403, 422, 429, 500, 503)
@@ -141,7 +143,7 @@ def _add_job_routes(api: FastAPI) -> None:
             first = error.errors()[0]
             place = ".".join(str(part) for part in first["loc"][:1])
             raise BadForm(f"“{place}”: {first['msg']}; see openapi.json.") from error
-        record, begun = await asyncio.to_thread(
+        record, begun = await run_in_threadpool(
             service.submit, path, received.name, received.sha256, settings, token.owner, token.id
         )
         view = _view(request, service, record)
@@ -164,9 +166,12 @@ def _add_job_routes(api: FastAPI) -> None:
         return JobPage(items=items, total=found.total, page=found.number, pages=found.pages)
 
     @api.get("/analyses/{id}", responses=_OF_A_JOB)
-    def status(request: Request, id: str, token: Reader, service: TheService) -> JobView:
+    async def status(request: Request, id: str, token: Reader, service: TheService) -> JobView:
         """How far an analysis is."""
-        return _view(request, service, _found(service, id, token.owner))
+        record = service.at_work(id, token.owner)
+        if record is None:
+            record = await run_in_threadpool(_found, service, id, token.owner)
+        return _view(request, service, record)
 
     @api.delete("/analyses/{id}", status_code=204, responses=_OF_A_JOB)
     def delete(id: str, token: Writer, service: TheService) -> None:
@@ -277,14 +282,16 @@ async def _events(
     while True:
         looks += 1
         try:
-            if looks % CHECK_EVERY == 0 and not await asyncio.to_thread(
+            if looks % CHECK_EVERY == 0 and not await run_in_threadpool(
                 service.tokens.valid, token.id
             ):
                 return
-            record = await asyncio.to_thread(service.get, id, token.owner)
+            record = service.at_work(id, token.owner)
+            pause = LOOK_EVERY if record else ASK_EVERY
+            record = record or await run_in_threadpool(service.get, id, token.owner)
         except StoreError as error:  # it may answer again in a moment
             logging.getLogger("veriframe").error("%s", error)
-            await asyncio.sleep(LOOK_EVERY * CHECK_EVERY)
+            await asyncio.sleep(1)
             continue
         if record is None:
             yield ServerSentEvent(event="deleted", data={"id": id})
@@ -296,7 +303,7 @@ async def _events(
             if ended:
                 return
             last = view
-        await asyncio.sleep(LOOK_EVERY)
+        await asyncio.sleep(pause)
 
 
 def _view(request: Request, service: Service, record: JobRecord) -> JobView:

@@ -11,6 +11,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from limits import RateLimitItemPerSecond
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
+from starlette.concurrency import run_in_threadpool
 
 from detector.api_problems import RETRY_AFTER, UNAVAILABLE
 from detector.errors import DetectorError
@@ -80,15 +81,17 @@ def _allowed(
 _Credentials = Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
 
 
-def _reader(request: Request, credentials: _Credentials) -> Token:
-    return _allowed(request, "read", credentials)
+# One change of threads for a request: each costs milliseconds while a scan holds the interpreter.
+async def _reader(request: Request, credentials: _Credentials) -> Token:
+    return await run_in_threadpool(_allowed, request, "read", credentials)
 
 
-def _writer(request: Request, credentials: _Credentials) -> Token:
-    return _allowed(request, "write", credentials)
+async def _writer(request: Request, credentials: _Credentials) -> Token:
+    return await run_in_threadpool(_allowed, request, "write", credentials)
 
 
-def _service(request: Request) -> Service:
+async def _service(request: Request) -> Service:
+    """Open by now: a token was looked up in it."""
     service: Service = request.app.state.service()
     return service
 

@@ -20,7 +20,8 @@ def to_bytes(value: Any) -> bytes:
 
 def from_bytes(kind: type[Value], data: bytes) -> Value:
     """The value of that type, equal to the one that `to_bytes` was given."""
-    value: Value = _adapter(kind).validate_python(json.loads(data))
+    named: Any = kind
+    value: Value = _adapter(named).validate_python(json.loads(data))
     return value
 
 

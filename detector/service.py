@@ -174,15 +174,13 @@ class Service:
 
     def get(self, id: str, owner: str) -> JobRecord | None:
         """How far a job is; None where there is none of that owner."""
-        if id in self._live:
-            return self.at_work(id, owner)
-        return self.records.get(id, owner)
+        live = self._live.get(id)
+        return self.records.get(id, owner) if live is None else _seen_by(live, owner)
 
     def at_work(self, id: str, owner: str) -> JobRecord | None:
         """The same of a job that waits or runs in this process, without asking the database."""
         live = self._live.get(id)
-        mine = live is not None and live.record.owner == owner and not live.leaving
-        return _as_it_is(live) if live is not None and mine else None
+        return None if live is None else _seen_by(live, owner)
 
     def search(
         self, owner: str, state: State | None = None, page: int = 1, page_size: int = 50
@@ -385,6 +383,11 @@ class Service:
     def _end(self) -> None:
         self._closed.set()
         self._changed.set()
+
+
+def _seen_by(live: _Live, owner: str) -> JobRecord | None:
+    mine = live.record.owner == owner and not live.leaving
+    return _as_it_is(live) if mine else None
 
 
 def _as_it_is(live: _Live) -> JobRecord:
