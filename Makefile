@@ -1,6 +1,5 @@
 # make run    creates .venv, installs the pinned requirements and opens the app
 # make test   the same set-up, then the linters and all tests
-# make test-cluster   the tests of `scan --ray`, which make test leaves out
 # make setup  only the set-up
 # make lock   resolves requirements.txt anew into requirements.lock, with hashes
 # make audit  asks the package index which pinned packages have known weaknesses
@@ -23,12 +22,16 @@ help:
 run: .venv/app doctor
 	$(BIN)/streamlit run server.py $(ARGS)
 
-test: .venv/tests doctor lint
-	$(BIN)/python -m pytest --ignore-glob='tests/test_cluster*.py' $(ARGS)
+# Ray's tests have a process of their own, since Ray stays in the one that used it; they and the
+# linters use one core each.
+test: .venv/tests doctor
+	$(MAKE) -j 2 lint test-cluster
+	$(BIN)/python -m pytest $(RAY_TESTS:%=--ignore=%) $(ARGS)
 
-# In a process of their own: Ray stays in the one that used it, and ends it when it ends.
+RAY_TESTS := tests/test_cluster.py tests/test_cluster_address.py
+
 test-cluster: .venv/tests
-	$(BIN)/python -m pytest tests/test_cluster*.py $(ARGS)
+	$(BIN)/python -m pytest $(RAY_TESTS)
 
 setup: .venv/app doctor
 
