@@ -99,7 +99,11 @@ class BlazeFace:
                 core.read_model(path),
                 "CPU",
                 # A second thread would be taken from the networks that score meanwhile.
-                {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1},
+                {
+                    "INFERENCE_PRECISION_HINT": "f32",
+                    "INFERENCE_NUM_THREADS": 1,
+                    **openvino_core.SHARED_CORES,
+                },
             )
         except RuntimeError as error:
             raise ModelError(

@@ -107,10 +107,11 @@ def _compiled(core: Any, spec: NetworkSpec, crop_size: int, precision: str) -> A
     settings = {
         "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
         "PERFORMANCE_HINT": "LATENCY",
+        **openvino_core.SHARED_CORES,
     }
     source = spec.int8.sha256 if precision == "int8" and spec.int8 else spec.sha256
     parts = [source, precision, str(crop_size), openvino.__version__, *sorted(cpu_features()),
-             str(core.get_property("CPU", "FULL_DEVICE_NAME"))]  # fmt: skip
+             str(core.get_property("CPU", "FULL_DEVICE_NAME")), str(settings)]  # fmt: skip
     key = hashlib.sha256("|".join(parts).encode()).hexdigest()[:24]
     cached = SealedFile(cache_folder() / f"{spec.name}-{precision}-{key}.blob")
     content = cached.read()

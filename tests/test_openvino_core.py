@@ -6,6 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from detector.faces import ConfirmedFaces
+from detector.openvino_scoring import OpenVinoScorer
+from detector.weights import read_ensemble
+
 ROOT = Path(__file__).resolve().parents[1]
 
 TOGETHER = """
@@ -41,3 +47,11 @@ def test_the_table_is_filled_before_anybody_has_a_core() -> None:
         if "openvino.Core(" in path.read_text(encoding="utf-8") and path.name != "openvino_core.py"
     ]
     assert makers == ["quantization.py"]  # a command of one thread
+
+
+@pytest.mark.parametrize("time", ["compiled or from the cache", "from the cache"])
+def test_no_model_holds_on_to_a_core(time: str) -> None:
+    """Pinned to the same one, the networks and the face detector halve each other's speed."""
+    scorer, faces = OpenVinoScorer(read_ensemble(), "int8"), ConfirmedFaces()
+    models = [*scorer._models.values(), faces._far._model, faces._near._model]
+    assert [model.get_property("ENABLE_CPU_PINNING") for model in models] == [False] * 4
