@@ -81,7 +81,6 @@ def main() -> None:
     engine = Engine()
     engine.warm_up()
     cage_process.warm()
-    rows = []
     with tempfile.TemporaryDirectory() as folder:
         path = clips.write(Path(folder) / "clip.mp4", 10)
 

@@ -49,9 +49,11 @@ def test_the_table_is_filled_before_anybody_has_a_core() -> None:
     assert makers == ["quantization.py"]  # a command of one thread
 
 
-@pytest.mark.parametrize("time", ["compiled or from the cache", "from the cache"])
-def test_no_model_holds_on_to_a_core(time: str) -> None:
+def test_no_model_holds_on_to_a_core(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pinned to the same one, the networks and the face detector halve each other's speed."""
-    scorer, faces = OpenVinoScorer(read_ensemble(), "int8"), ConfirmedFaces()
-    models = [*scorer._models.values(), faces._far._model, faces._near._model]
-    assert [model.get_property("ENABLE_CPU_PINNING") for model in models] == [False] * 4
+    monkeypatch.setenv("VERIFRAME_CACHE", str(tmp_path))
+    compiled, cached = (OpenVinoScorer(read_ensemble(), "int8") for _ in range(2))
+    faces = ConfirmedFaces()
+    models = [*compiled._models.values(), *cached._models.values(), faces._far._model,
+              faces._near._model]  # fmt: skip
+    assert [model.get_property("ENABLE_CPU_PINNING") for model in models] == [False] * 6

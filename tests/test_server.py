@@ -10,6 +10,18 @@ import pytest
 import uvicorn
 
 import server
+from tests.apptest import opened
+
+
+def test_pages_are_not_parsed_as_trees(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python 3.11 fails at it now and then where another thread does so too."""
+    parsed: list[str] = []
+    monkeypatch.setattr(
+        "streamlit.runtime.scriptrunner.magic.add_magic",
+        lambda code, path: parsed.append(path) or code,
+    )
+    assert opened("model_card").title[0].value == "Model card"
+    assert parsed == []
 
 
 def test_small_answers_go_out_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
