@@ -4,8 +4,8 @@ Looking at clips takes processors, scoring the networks (on GPUs where the clust
 each has its own workers; Ray Data lets the first run ahead only as far as the memory it may use
 allows. Every clip ends as one row: its identity is in the row and in the file's name, so that
 nothing is written twice, and a scan that was stopped goes on where it was. What is done about
-workers that die: a group of clips whose worker was killed twice is looked at again clip by clip;
-a clip that then kills its worker, a third time, is a failed row.
+workers that die: the clips of a group whose worker was killed are looked at again one by one; one
+that kills its worker twice more, when it has it to itself, is a failed row.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ from detector.errors import ClipError, ClusterError
 if TYPE_CHECKING:
     import pyarrow
 
-TRIES = 3  # workers that a clip may kill
+ALONE = 2  # workers that a clip may kill when no other clip can be to blame
+TRIES = 3  # of scoring and of writing, whose workers die of other things than clips
 _MOST_IN_GROUP = 16  # clips of a task: few are lost with a worker, and the scheduler keeps up
 _ROWS_A_FILE = 64
 _GPU_CLIPS = 8  # that go to a GPU together
@@ -128,14 +129,12 @@ def scan_cluster(
     note(())
     try:
         group = _group_size(len(waiting), machines)
-        with closing(
-            _run(list(waiting.values()), group, TRIES - 1, plan, machines, look)
-        ) as groups:
+        with closing(_run(list(waiting.values()), group, 1, plan, machines, look)) as groups:
             for outcomes in groups:
                 note(outcomes)
         if waiting:
             note(_already_written(waiting, target))
-            with closing(_run(list(waiting.values()), 1, 1, plan, machines, look)) as alone:
+            with closing(_run(list(waiting.values()), 1, ALONE, plan, machines, look)) as alone:
                 for outcomes in alone:
                     note(outcomes)
         for outcomes in _give_up(list(waiting.values()), plan):
@@ -271,7 +270,7 @@ def _give_up(clips: Sequence[SourceClip], plan: Plan) -> Iterator[list[ClipOutco
     for clip in clips:
         name = clip.path.rsplit("/", 1)[-1]
         error = ClipError(
-            f"“{name}” ended the worker that read it {TRIES} times; get the original or export it "
+            f"“{name}” ended {ALONE} workers that read nothing else; get the original or export it "
             "as MP4, then scan again with --retry-failed."
         )
         rows.append(cluster_stages.row_of(LookedAt(clip, error=str(error)), Scores(()), plan))

@@ -1,7 +1,7 @@
 """A first stage for clips that end the worker which reads them, by their names.
 
     once…    kills its worker the first time that it is looked at
-    always…  kills its worker every time
+    always…  kills its worker every time, as soon as there is the file `go`
     late…    waits until the file `go` lies beside the target
 
 Beside the target lies a file `tries-NAME` with a letter for each time that a clip was looked at.
@@ -33,10 +33,10 @@ def hostile_look(table: pyarrow.Table, plan: Plan) -> Iterator[pyarrow.Table]:
         tries = beside / f"tries-{name}"
         with tries.open("a") as file:
             file.write("x")
-        if name.startswith("always") or (name.startswith("once") and tries.stat().st_size == 1):
-            os.kill(os.getpid(), signal.SIGKILL)
         until = time.monotonic() + 120
-        while name.startswith("late") and not (beside / "go").exists():
+        while name.startswith(("late", "always")) and not (beside / "go").exists():
             assert time.monotonic() < until, "nobody said go"
             time.sleep(0.05)
+        if name.startswith("always") or (name.startswith("once") and tries.stat().st_size == 1):
+            os.kill(os.getpid(), signal.SIGKILL)
         yield from cluster_stages.look(table.slice(place, 1), plan)

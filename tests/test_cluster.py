@@ -132,10 +132,25 @@ def test_a_clip_may_kill_three_workers(scanned: Scanned) -> None:
     assert scanned.tries("once.mp4") == 2
     assert scanned.tries("always.mp4") == 3
     errors = {Path(row["path"]).name: row["error"] for row in rows_of(scanned.target)}
-    assert errors["always.mp4"].startswith("“always.mp4” ended the worker that read it 3 times;")
+    assert errors["always.mp4"].startswith("“always.mp4” ended 2 workers that read nothing else;")
     assert "is not a video" in errors["broken.mp4"]
     assert "“gone.mp4” cannot be opened" in errors["gone.mp4"]
     assert errors["a two.mp4"] is None
+
+
+def test_a_clip_answers_for_itself_alone(ray: None, tmp_path: Path) -> None:
+    """One that meets a worker's death in a group with a worse one has its own two workers left."""
+    clips = tmp_path / "clips"
+    clips.mkdir()
+    write(clips / "always.mp4", 3)
+    write(clips / "once.mp4", 4)
+    (tmp_path / "go").touch()
+    target = Target.at(str(tmp_path / "out"))
+    with mock.patch.object(cluster_module, "_group_size", return_value=2):
+        outcome = scan_cluster(find_source(str(clips)), target, FOUR, look=hostile_look)
+    assert outcome == ClusterOutcome(2, 1, 0, 1, 0)
+    assert (tmp_path / "tries-always.mp4").read_text() == "xxx"
+    assert (tmp_path / "tries-once.mp4").read_text() == "xx"
 
 
 def test_rows_say_what_analyse_says(scanned: Scanned, engine: Engine) -> None:
