@@ -28,7 +28,7 @@ test: .venv/tests doctor
 	$(MAKE) -j 2 lint test-cluster
 	$(BIN)/python -m pytest $(RAY_TESTS:%=--ignore=%) $(ARGS)
 
-RAY_TESTS := tests/test_cluster.py tests/test_cluster_address.py
+RAY_TESTS := tests/cluster/test_scan.py tests/cluster/test_connection.py
 
 test-cluster: .venv/tests
 	$(BIN)/python -m pytest $(RAY_TESTS)

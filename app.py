@@ -2,12 +2,12 @@
 
 import streamlit as st
 
-from pages.parts import frame, login, session
+from pages.parts import login, navigation, session
 
-frame.configure()
+navigation.configure()
 st.logo("assets/logo.svg", size="large", icon_image="assets/logo_icon.svg")
 
-page = frame.navigation()
+page = navigation.navigation()
 with st.sidebar:
     login.show()
     st.caption(f":material/lock: {login.PRIVACY[login.wanted()]}")

@@ -17,14 +17,14 @@ from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from streamlit import net_util
 
-from detector import shared_jobs
-from detector.api import create_api, mounted
-from detector.api_health import Requests, health_routes, registry_of
 from detector.errors import DetectorError
-from detector.jobs import leave_nothing
-from detector.response_headers import ResponseHeaders, inline_scripts, response_headers
-from detector.service import Service, ServiceOpener
-from detector.store import Store
+from detector.jobs import process_queue
+from detector.jobs.queue import leave_nothing
+from detector.library.store import Library
+from detector.service.headers import ResponseHeaders, inline_scripts, response_headers
+from detector.service.health import Requests, health_routes, registry_of
+from detector.service.routes import create_api, mounted
+from detector.service.service import Service, ServiceOpener
 
 STOP_WITHIN = 5  # seconds that open connections may still take
 
@@ -58,9 +58,9 @@ def begin() -> None:
 
 def open_service() -> Service:
     """The service on a library of its own connections; nothing stays open where it fails."""
-    library = Store.open()
+    library = Library.open()
     try:
-        return Service(shared_jobs.jobs(), library)
+        return Service(process_queue.jobs(), library)
     except BaseException:
         library.close()
         raise

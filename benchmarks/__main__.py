@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks.record import RESULTS
 
-NAMES = ("scoring", "faces", "pipeline", "cage", "length", "pages", "people", "api",
+NAMES = ("scoring", "faces", "pipeline", "sandbox", "length", "pages", "people", "api",
          "cluster", "cluster_simulation")  # fmt: skip
 # What they stand beside, not part of the app: tests/requirements.txt brings them.
 NEEDS = {"scoring": "onnxruntime", "pages": "playwright", "people": "psutil", "length": "psutil",

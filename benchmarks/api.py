@@ -20,12 +20,13 @@ from typing import Any
 
 from benchmarks import clips
 from benchmarks.record import Record, Row, arguments, finish
-from detector.analysis import Engine, Settings
+from detector.analysis.engine import Engine
 from detector.client import Client
-from detector.jobs import Jobs
-from detector.keeping import Keeper
-from detector.store import Store
-from tests.test_api_server import Server
+from detector.jobs.keeper import LibrarySaver
+from detector.jobs.queue import Jobs
+from detector.library.store import Library
+from detector.settings import Settings
+from tests.service.test_running_server import Server
 
 ASKING = 4  # clients at once
 
@@ -56,7 +57,7 @@ def main() -> None:
         folder = Path(name)
         clip = clips.write(folder / "clip.mp4", 10)
         data = clip.read_bytes()
-        store = Store.open(folder / "own" / "library.sqlite")
+        store = Library.open(folder / "own" / "library.sqlite")
         server = Server(folder)
         server.start()
         try:
@@ -64,7 +65,7 @@ def main() -> None:
 
                 def scan_here(frames: int) -> float:
                     started = time.perf_counter()
-                    keeper = Keeper(store)
+                    keeper = LibrarySaver(store)
                     job = jobs.submit(io.BytesIO(data), "c.mp4", Settings(frames), on_done=keeper)
                     job.wait()
                     seconds = time.perf_counter() - started

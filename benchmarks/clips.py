@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.faces import BlazeFace
-from detector.weights import ASSETS
+from detector.faces.blazeface import BlazeFace
+from detector.files import ASSETS
 
 Image = NDArray[np.uint8]
 

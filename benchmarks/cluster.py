@@ -19,16 +19,18 @@ from unittest import mock
 import numpy as np
 
 from benchmarks import clips
-from benchmarks.cage import Measured
 from benchmarks.record import Record, Row, arguments, finish
-from detector import cluster_stages
-from detector.analysis import Engine, Settings, analyse
-from detector.clip import Limits
-from detector.cluster import ClusterProgress, scan_cluster
-from detector.cluster_address import cluster
-from detector.cluster_plan import Plan
-from detector.cluster_source import SourceClip, find_source
-from detector.cluster_target import Target
+from benchmarks.sandbox import Measured
+from detector.analysis.engine import Engine
+from detector.analysis.scan import scan
+from detector.cluster import stages as cluster_stages
+from detector.cluster.connection import cluster
+from detector.cluster.plan import Plan
+from detector.cluster.scan import ClusterProgress, scan_cluster
+from detector.cluster.source import SourceClip, find_source
+from detector.cluster.target import Target
+from detector.limits import Limits
+from detector.settings import Settings
 
 TASKS = 500  # that do nothing, to see what a task costs
 FILE = 64  # rows
@@ -82,10 +84,10 @@ def whole(source: tuple[SourceClip, ...], folder: Path) -> list[Row]:
     """All clips by one process and by Ray on all cores."""
     engine = Engine()
     engine.warm_up()
-    analyse(source[0].path, Settings(), engine)
+    scan(source[0].path, Settings(), engine)
     started = time.perf_counter()
     for clip in source:
-        analyse(clip.path, Settings(), engine)
+        scan(clip.path, Settings(), engine)
     alone = (time.perf_counter() - started) / len(source)
     begun = time.perf_counter()
     with cluster("local"):
@@ -146,8 +148,8 @@ def _work(act: Callable[[], list]) -> tuple[list, float]:  # type: ignore[type-a
 
 
 def _backend() -> str:
-    from detector.backends import choose
-    from detector.weights import read_ensemble
+    from detector.models.backends import choose
+    from detector.models.spec import read_ensemble
 
     return choose(read_ensemble())
 

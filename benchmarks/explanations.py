@@ -16,14 +16,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from detector.clip import frame_at
-from detector.explainer import Explainer
-from detector.faces import BlazeFace, crop_face
-from detector.faithfulness import faithfulness
-from detector.heatmaps import Image, png_bytes, tiles
-from detector.layers import PRESETS
-from detector.methods import GRAD_CAM, GUIDED_GRAD_CAM, INTEGRATED_GRADIENTS, OCCLUSION
-from detector.weights import ASSETS
+from detector.explanation.explainer import Explainer
+from detector.explanation.faithfulness import faithfulness
+from detector.explanation.heatmaps import Image, png_bytes, tiles
+from detector.explanation.layer import PRESETS
+from detector.explanation.methods.registry import (
+    GRAD_CAM,
+    GUIDED_GRAD_CAM,
+    INTEGRATED_GRADIENTS,
+    OCCLUSION,
+)
+from detector.faces.blazeface import BlazeFace
+from detector.faces.geometry import crop_face
+from detector.files import ASSETS
+from detector.media.reader import frame_at
 
 CLIP = ASSETS / "samples" / "demo_selfblend_hopper.mp4"
 SHOWN = 64  # filters on a page of the grid

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from benchmarks import clips
 from benchmarks.record import Record, Row, arguments, finish, in_turns
-from detector.clip import frame_at
-from detector.faces import BlazeFace, ConfirmedFaces
-from detector.mediapipe_faces import MediaPipeFaces
+from detector.faces.blazeface import BlazeFace, ConfirmedFaces
+from detector.faces.mediapipe import MediaPipeFaces
+from detector.media.reader import frame_at
 
 
 def main() -> None:

@@ -22,12 +22,14 @@ import av
 
 from benchmarks import clips
 from benchmarks.record import Record, Row, finish
-from detector.clip import ClipReader
+from detector.media.reader import ClipReader
 
 _SCAN = """
 import json, sys, threading, time
 import psutil
-from detector.analysis import Engine, Settings, analyse
+from detector.analysis.engine import Engine
+from detector.analysis.scan import scan
+from detector.settings import Settings
 engine = Engine(); engine.warm_up()
 me, peak, over = psutil.Process(), [0], threading.Event()
 def watch():
@@ -39,7 +41,7 @@ def watch():
         peak[0] = max(peak[0], total)
 threading.Thread(target=watch, daemon=True).start()
 started = time.perf_counter()
-result = analyse(sys.argv[1], Settings(), engine)
+result = scan(sys.argv[1], Settings(), engine)
 seconds = time.perf_counter() - started
 over.set()
 print(json.dumps({"seconds": seconds, "peak": peak[0]}))

@@ -17,8 +17,9 @@ import psutil
 
 from benchmarks import clips
 from benchmarks.record import Record, Row, arguments, finish
-from detector.analysis import Engine, Settings
-from detector.jobs import Jobs
+from detector.analysis.engine import Engine
+from detector.jobs.queue import Jobs
+from detector.settings import Settings
 
 
 def memory() -> float:

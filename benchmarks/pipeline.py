@@ -3,7 +3,7 @@
     python -m benchmarks.pipeline [--repeats 3]
 
 Decoding alone: the same 32 frames through the same reader, in this process. Networks alone:
-BlazeFace on those frames, and both networks on the crops. The whole adds the cage, the hash,
+BlazeFace on those frames, and both networks on the crops. The whole adds the sandbox, the hash,
 tracking, quality and the result.
 """
 
@@ -16,9 +16,11 @@ import numpy as np
 
 from benchmarks import clips
 from benchmarks.record import Record, Row, arguments, finish, in_turns
-from detector.analysis import Engine, Settings, analyse
-from detector.clip import ClipReader
-from detector.faces import crop_face
+from detector.analysis.engine import Engine
+from detector.analysis.scan import scan
+from detector.faces.geometry import crop_face
+from detector.media.reader import ClipReader
+from detector.settings import Settings
 
 
 def main() -> None:
@@ -51,7 +53,7 @@ def main() -> None:
                     {
                         "decode": decode,
                         "networks": networks,
-                        "whole": lambda path=path: analyse(path, Settings(), engine),
+                        "whole": lambda path=path: scan(path, Settings(), engine),
                     },
                     options.repeats,
                 )

@@ -11,7 +11,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from benchmarks.record import RESULTS
-from detector.weights import ASSETS
+from detector.files import ASSETS
 
 TARGET = ASSETS / "screenshots" / "scoring.png"
 

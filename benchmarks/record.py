@@ -44,7 +44,7 @@ def machine() -> dict[str, object]:
                 break
     except OSError:
         pass
-    from detector.backends import cpu_features
+    from detector.models.backends import cpu_features
 
     wanted = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "asimddp")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30

@@ -17,12 +17,12 @@ import numpy as np
 
 from benchmarks.clips import faces_of_portraits
 from benchmarks.record import Record, Row, arguments, finish, in_turns
-from detector.backends import has_int8
-from detector.networks import load_network, normalise
-from detector.openvino_scoring import OpenVinoScorer
-from detector.scoring import Scorer
-from detector.torch_scoring import TorchScorer
-from detector.weights import read_ensemble
+from detector.models.backends import has_int8
+from detector.models.networks import load_network, normalise
+from detector.models.openvino_scorer import OpenVinoScorer
+from detector.models.scorer import Scorer
+from detector.models.spec import read_ensemble
+from detector.models.torch_scorer import TorchScorer
 
 EAGER = "PyTorch, eager"
 

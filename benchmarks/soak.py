@@ -31,9 +31,9 @@ from playwright.async_api import Browser, Locator, Page, async_playwright
 from playwright.async_api import Error as BrowserError
 
 from benchmarks.record import Record, Row, finish
-from detector.jobs import UNEXPECTED
-from detector.store import Store
-from tests.browser import served
+from detector.jobs.queue import UNEXPECTED
+from detector.library.store import Library
+from tests.helpers import served
 
 SAMPLES = served.ROOT / "assets" / "samples"
 CLIPS = sorted(SAMPLES.glob("*.mp4"))
@@ -41,7 +41,7 @@ DISK = 384  # MiB, of the small disk
 REST = 5  # seconds after which the server forgets a tab that was closed
 PATIENCE = 240.0  # seconds that anything may take before it counts as stuck
 KILLED_EVERY = (6.0, 20.0)  # seconds
-WORKER = "detector.cage_worker"
+WORKER = "detector.media.sandbox.worker"
 PAGES = ("Frames", "Library", "Feature maps", "Training")
 
 
@@ -379,7 +379,7 @@ def main() -> int:
                 soak(server, folder if mounted else None, options.minutes, options.people,
                      options.seed, options.maps)
             )  # fmt: skip
-            with Store.open(server.data / "library.sqlite") as store:
+            with Library.open(server.data / "library.sqlite") as store:
                 held = list(store.ids())
     if not tally.events["workers killed"]:
         notes.append("no decoding worker was met, so that none was killed")

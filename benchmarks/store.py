@@ -19,12 +19,13 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from detector.clip import Clip
-from detector.library import FrameFilter, LibraryFilter
+from detector.library.store import Library
+from detector.library.types import FrameFilter, LibraryFilter
+from detector.media.clip import Clip
 from detector.result import (
     SCHEMA_VERSION,
     Analysis,
-    BandLimits,
+    BandThresholds,
     Finding,
     Model,
     Quality,
@@ -34,7 +35,6 @@ from detector.result import (
     Timings,
     Track,
 )
-from detector.store import Store
 from detector.wording import BAND_ORDER
 
 LIMIT = 0.3  # seconds a page may take
@@ -58,7 +58,7 @@ def analysis(number: int, faces: int) -> Analysis:
             score=0.5 + logit / 20,
         )
         frames.append(ScoredFrame(index, index / 25, (face,)))
-    bands = BandLimits(-0.2, 0.3, 1.3, False, "")
+    bands = BandThresholds(-0.2, 0.3, 1.3, False, "")
     models = tuple(
         Model(name, f"v{number % 3}", name * 8, 304, 0.5, 1.0, "openvino", "CPU", "f32")
         for name in ("resnet50", "xception")
@@ -84,13 +84,16 @@ def analysis(number: int, faces: int) -> Analysis:
 
 
 @contextlib.contextmanager
-def library(url: str | None) -> Iterator[Store]:
+def library(url: str | None) -> Iterator[Library]:
     """An empty library at `url`, or in a temporary folder."""
     if url is None:
-        with tempfile.TemporaryDirectory() as folder, Store.open(Path(folder, "l.sqlite")) as store:
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            Library.open(Path(folder, "l.sqlite")) as store,
+        ):
             yield store
     else:
-        with Store.open(url) as store:
+        with Library.open(url) as store:
             if store.size().analyses:
                 raise SystemExit("The database is not empty; name an empty one.")
             try:

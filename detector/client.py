@@ -22,7 +22,7 @@ from typing import Any, Self
 import httpx2
 
 from detector.errors import DetectorError
-from detector.report import write_whole
+from detector.files import write_whole
 from detector.result import Analysis
 
 Job = dict[str, Any]  # `JobView` of the OpenAPI document

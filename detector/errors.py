@@ -33,7 +33,7 @@ class ResultError(DetectorError):
     """A stored or imported result cannot be read."""
 
 
-class StoreError(DetectorError):
+class LibraryError(DetectorError):
     """The library of kept analyses cannot be opened, read or written."""
 
 

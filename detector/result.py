@@ -7,17 +7,20 @@ Field names are stable. A change that old readers would misread raises the first
 from __future__ import annotations
 
 import functools
+import hashlib
+import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from detector.clip import Clip
 from detector.errors import ResultError
+from detector.media.clip import Clip
 
 SCHEMA_VERSION = "1.1"
 
 Band = Literal["little", "inconclusive", "some", "strong"]
-State = Literal[
+AbstainReason = Literal[
     "no_face", "too_few_frames", "faces_too_small", "faces_too_dark", "heavily_recompressed"
 ]
 Box = tuple[float, float, float, float]
@@ -74,7 +77,7 @@ class Model:
 
 
 @dataclass(frozen=True)
-class BandLimits:
+class BandThresholds:
     """Lower limits on the ensemble's logit, and whether they come from a calibration."""
 
     inconclusive: float
@@ -159,7 +162,7 @@ class Track:
     logit: float | None
     score: float | None
     band: Band | None
-    states: tuple[State, ...]
+    states: tuple[AbstainReason, ...]
     agreement: float | None
 
 
@@ -179,7 +182,7 @@ class Finding:
     logit: float | None
     score: float | None
     track: int | None
-    states: tuple[State, ...]
+    states: tuple[AbstainReason, ...]
     reasons: tuple[str, ...]
 
 
@@ -212,7 +215,7 @@ class Analysis:
     clip: Clip
     sampling: Sampling
     models: tuple[Model, ...]
-    bands: BandLimits
+    bands: BandThresholds
     tracks: tuple[Track, ...]
     frames: tuple[ScoredFrame, ...]
     finding: Finding
@@ -299,3 +302,39 @@ def _adapter() -> Any:
         allow_inf_nan=False, extra="ignore"
     )
     return TypeAdapter(Analysis)
+
+
+def fingerprint(
+    requested: int | None,
+    face_detector: str,
+    min_face_score: float,
+    models: Iterable[Model],
+    bands: BandThresholds,
+) -> str:
+    """A name, hex [64], for the models and settings that decide a clip's scores.
+
+    Device and backend are left out: the same networks give the same scores to 1e-3 on each.
+    """
+    parts = {
+        "frames": requested,
+        "face_detector": face_detector,
+        "min_face_score": min_face_score,
+        "models": [
+            [model.name, model.sha256, model.weight, model.temperature, model.precision]
+            for model in models
+        ],
+        "bands": [bands.inconclusive, bands.some, bands.strong],
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def fingerprint_of(analysis: Analysis) -> str:
+    """`fingerprint` of the models and settings that an analysis was made with."""
+    sampling = analysis.sampling
+    return fingerprint(
+        sampling.requested,
+        sampling.face_detector,
+        sampling.min_face_score,
+        analysis.models,
+        analysis.bands,
+    )

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from detector.weights import ASSETS
+from detector.files import ASSETS
 
 
 @dataclass(frozen=True)

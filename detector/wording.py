@@ -6,7 +6,7 @@ of real people reaches it.
 
 from __future__ import annotations
 
-from detector.result import Analysis, Band, State
+from detector.result import AbstainReason, Analysis, Band
 
 BAND_ORDER: tuple[Band, ...] = ("little", "inconclusive", "some", "strong")
 
@@ -36,16 +36,7 @@ BAND_MEANING: dict[Band, str] = {
     "At most about 1 in 100 unaltered faces looks like this too.",
 }
 
-# Colours that stay apart for colour-blind readers and on both themes; green would promise
-# authenticity, which no score can.
-BAND_COLOURS: dict[Band, str] = {
-    "little": "#3b82c4",
-    "inconclusive": "#8a8f98",
-    "some": "#d98a00",
-    "strong": "#c8372d",
-}
-
-STATES: dict[State, str] = {
+STATES: dict[AbstainReason, str] = {
     "no_face": "No face found",
     "too_few_frames": "Too few usable frames",
     "faces_too_small": "Faces too small",
@@ -53,7 +44,7 @@ STATES: dict[State, str] = {
     "heavily_recompressed": "Heavily recompressed",
 }
 
-STATE_MEANING: dict[State, str] = {
+STATE_MEANING: dict[AbstainReason, str] = {
     "no_face": "No face was found in the frames that were looked at, so there is nothing to "
     "score. Try more frames, or a clip in which a face is seen from the front.",
     "too_few_frames": "A face is seen in too few usable frames to judge it. Analyse more frames, "
@@ -69,7 +60,7 @@ STATE_MEANING: dict[State, str] = {
 
 NETWORKS = {"resnet50": "ResNet50", "xception": "Xception", "ensemble": "Ensemble"}
 
-LIMITS: tuple[str, ...] = (
+LIMITATIONS: tuple[str, ...] = (
     "Only faces are judged. The voice, the words, the rest of the picture and whether the scene "
     "took place at all are not.",
     "Faces that are generated as a whole, puppeteered or lip-synced may score low: the networks "

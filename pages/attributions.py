@@ -2,14 +2,16 @@
 
 import streamlit as st
 
-from detector.layers import TITLES, convolutions, last_convolution
-from detector.methods import ENSEMBLE, METHODS
-from pages.parts import explaining, frame, sources
+from detector.explanation.layer import TITLES
+from detector.explanation.layers import convolutions, last_convolution
+from detector.explanation.methods.registry import ENSEMBLE, METHODS
+from pages.parts import navigation
+from pages.parts.explain import attribution_view, face_picker
 
 NETWORKS = {**TITLES, ENSEMBLE: "Ensemble"}
 LAST = "Last convolution"
 
-frame.require()
+navigation.require()
 st.title("Attributions")
 st.caption(
     "Red parts raise the logit for manipulation, blue parts lower it. A map shows where a network "
@@ -17,7 +19,7 @@ st.caption(
 )
 
 with st.container(border=True):
-    chosen = sources.choose()
+    chosen = face_picker.choose()
     left, middle, right = st.columns([6, 4, 3], gap="medium")
     methods = left.pills(
         "Methods",
@@ -59,7 +61,7 @@ with st.container(border=True):
 if chosen is None:
     st.stop()
 wanted = [
-    explaining.Wanted(name, network, layer if method.layered else None)
+    attribution_view.Wanted(name, network, layer if method.layered else None)
     for name, method in METHODS.items()
     if method.title in methods
     for network in names
@@ -67,4 +69,4 @@ wanted = [
 if not wanted:
     st.info("Choose at least one method and one network.", icon=":material/touch_app:")
     st.stop()
-explaining.show(chosen, wanted, test)
+attribution_view.show(chosen, wanted, test)

@@ -2,12 +2,14 @@
 
 import streamlit as st
 
-from detector.analysis import DETECTORS, Settings
-from detector.backends import available
-from detector.clip import EXTENSIONS
+from detector.media.clip import EXTENSIONS
+from detector.models.backends import available
+from detector.models.spec import read_ensemble
 from detector.samples import samples
-from detector.weights import read_ensemble
-from pages.parts import choosing, frame, keeping, kept, result, running, session
+from detector.settings import DETECTORS, Settings
+from pages.parts import library_access, model_picker, navigation, result, session
+from pages.parts.check import keep as keeping
+from pages.parts.check import progress
 from pages.parts.text import plain
 
 DETECTOR_NAMES = {
@@ -60,7 +62,7 @@ def start_again() -> None:
         session.start(media, job.name, settings(), keep())
 
 
-frame.require()
+navigation.require()
 st.title("Check a clip")
 st.caption(
     "Upload a clip and see, frame by frame, how much evidence of face manipulation two networks "
@@ -102,30 +104,32 @@ with st.container(border=True):
                                   persist_state="session",
                                   format_func=DETECTOR_NAMES.__getitem__)  # fmt: skip
             if chosen.startswith("mediapipe"):
-                from detector.mediapipe_faces import PRIVACY_NOTE
+                from detector.faces.mediapipe import PRIVACY_NOTE
 
                 st.warning(PRIVACY_NOTE, icon=":material/travel_explore:")
             st.selectbox("Scores computed by", available(read_ensemble()), key="backend",
                          persist_state="session", format_func=BACKEND_NAMES.__getitem__,
                          help="The result names what computed it. int8 is the quickest on most "
                          "processors and moves a logit by about 0.1.")  # fmt: skip
-            choosing.show()
+            model_picker.show()
             st.toggle("Do not keep", key="do_not_keep", persist_state="session",
                       help="The finished analysis is not put into the library.")  # fmt: skip
             if job is not None and job.finished:
                 st.button("Analyse again with these settings", on_click=start_again,
                           icon=":material/replay:", width="stretch")  # fmt: skip
 
-    st.caption(f":material/inventory_2: {kept.KEPT if keep() else kept.NOT_KEPT}")
+    st.caption(
+        f":material/inventory_2: {library_access.KEPT if keep() else library_access.NOT_KEPT}"
+    )
 
 if refused := st.session_state.get("refused"):
     st.error(plain(refused), icon=":material/error:")
 
 if job is None:
-    running.introduce()
+    progress.introduce()
     session.models()  # load in the background while the person still chooses a clip
 elif not job.finished:
-    running.follow(job)
+    progress.follow(job)
 elif job.analysis is not None:
     keeper = session.keeper()
     result.show(

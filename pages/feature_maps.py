@@ -2,11 +2,16 @@
 
 import streamlit as st
 
-from pages.parts import beside, explore, frame, sources, walking
+from pages.parts import navigation
+from pages.parts.explain import compare_view, face_picker, layer_view, walk_view
 
-VIEWS = {"One layer": explore.show, "Side by side": beside.show, "Walk to the score": walking.show}
+VIEWS = {
+    "One layer": layer_view.show,
+    "Side by side": compare_view.show,
+    "Walk to the score": walk_view.show,
+}
 
-frame.require()
+navigation.require()
 st.title("Feature maps")
 st.caption(
     "A network looks at a face through layers of filters. Each filter answers where it finds what "
@@ -16,7 +21,7 @@ st.caption(
 
 asked = st.query_params.to_dict()  # before the widgets take what they accept out of the address
 with st.container(border=True):
-    chosen = sources.choose()
+    chosen = face_picker.choose()
 view = (
     st.segmented_control(
         "View", list(VIEWS), default="One layer", key="view", bind="query-params",

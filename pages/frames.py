@@ -2,10 +2,13 @@
 
 import streamlit as st
 
-from detector.errors import StoreError
-from pages.parts import browsing, frame, frame_filter, frame_list, kept
+from detector.errors import LibraryError
+from pages.parts import library_access, navigation
+from pages.parts.frames import filter as frame_filter
+from pages.parts.frames import list as frame_list
+from pages.parts.frames import source
 
-frame.require()
+navigation.require()
 st.title("Frames")
 st.caption(
     "Every face in every frame that was looked at, with its scores. Sort and filter them, and see "
@@ -14,11 +17,11 @@ st.caption(
 
 try:
     with st.container(border=True):
-        browsed = browsing.choose()
+        browsed = source.choose()
         filter, order = (None, "") if browsed is None else frame_filter.show(browsed)
     if browsed is None or filter is None:
-        kept.empty()
+        library_access.empty()
     else:
         frame_list.show(browsed, filter, order)
-except StoreError as error:
-    kept.refused(error)
+except LibraryError as error:
+    library_access.refused(error)

@@ -3,18 +3,18 @@
 import streamlit as st
 
 from detector.errors import ModelError
-from pages.parts import card, frame
+from pages.parts import model_card, navigation
 from pages.parts.text import plain
 
-frame.require()
+navigation.require()
 st.title("Model card")
 st.caption(
     "What the networks are for, what they cannot do, and how often they are wrong. Every number "
     "was measured by a command of this project, and says whether it counts clips or frames."
 )
 try:
-    found = card.current()
+    found = model_card.current()
 except ModelError as error:
     st.error(plain(str(error)), icon=":material/error:")
 else:
-    card.show(found)
+    model_card.show(found)

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import streamlit as st
 
-from detector.curves import METRIC_TITLES, importance_chart, learning_curve, trials_chart
 from detector.errors import DetectorError
+from detector.figures.training import METRIC_TITLES, importance_chart, learning_curve, trials_chart
+from detector.files import ASSETS
+from detector.training.curve_summary import read_curve
 from detector.training.history import History, read_histories, running
-from detector.training.reading import read_curve
 from detector.training.summaries import FOLD_METRICS, read_folds, read_tuning
-from detector.weights import ASSETS
-from pages.parts import frame
+from pages.parts import navigation
 from pages.parts.text import plain
 
 SHIPPED = ASSETS / "training"
@@ -30,7 +30,7 @@ TITLES = {
     "resnet50-v0": "ResNet50 v0, the shipped weights",
 }
 
-frame.require()
+navigation.require()
 st.title("Training")
 st.caption(
     "The networks learn from labelled faces, one epoch after the other. The curves come from runs "

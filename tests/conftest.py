@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from detector import background
-from detector.analysis import Engine, Settings, analyse
+from detector.analysis.engine import Engine
+from detector.analysis.scan import scan
+from detector.concurrency import threads
+from detector.files import ASSETS
 from detector.result import Analysis
 from detector.samples import samples
-from detector.weights import ASSETS
-from tests import postgres
+from detector.settings import Settings
+from tests.helpers import postgres
 
 MAIN = sys.modules["__main__"]
 DATABASES = ["sqlite"] + (["postgresql"] if postgres.programs() else [])
@@ -42,7 +44,7 @@ def portraits() -> dict[str, Path]:
 def sample_analyses(engine: Engine, portraits: dict[str, Path]) -> dict[str, Analysis]:
     """Every shipped clip in four frames, and every portrait, analysed once for all tests."""
     clips = {sample.path.stem: sample.path for sample in samples()} | portraits
-    return {name: analyse(path, Settings(frames=4), engine) for name, path in clips.items()}
+    return {name: scan(path, Settings(frames=4), engine) for name, path in clips.items()}
 
 
 @pytest.fixture(scope="session")
@@ -99,7 +101,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_sessionfinish() -> None:
     # Hundreds of threads of many tests end here, not the few of a server.
-    background.PATIENCE = 60
+    threads.PATIENCE = 60
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -25,14 +25,14 @@ import kubernetes_validate
 import pytest
 from ruamel.yaml import YAML
 
-from detector.database import database_url
-from detector.errors import StoreError
+from detector.errors import LibraryError
+from detector.library.database import database_url
+from detector.library.store import Library
 from detector.limits import Limits, variable_of
-from detector.store import Store
-from detector.tokens import Tokens
-from tests.browser.served import free_port
+from detector.service.tokens import Tokens
+from tests.helpers.processes import ROOT
+from tests.helpers.served import free_port
 
-ROOT = Path(__file__).resolve().parents[1]
 DEPLOY = ROOT / "deploy"
 KUBERNETES = DEPLOY / "kubernetes"
 DOCKERFILES = ("Dockerfile", "Dockerfile.cuda")
@@ -381,7 +381,7 @@ def test_passwords_are_asked_for_and_not_written_down() -> None:
     assert text.count("${POSTGRES_PASSWORD:?") == 2
     secret = manifest("secret.example")
     assert all(value.startswith("<REPLACE ME: ") for value in secret["stringData"].values())
-    with pytest.raises(StoreError):
+    with pytest.raises(LibraryError):
         database_url(secret["stringData"]["DATABASE_URL"])
     ignored = (DEPLOY / ".gitignore").read_text().split()
     assert ignored == [".env", "kubernetes/secret.yaml"]
@@ -622,7 +622,7 @@ def test_nothing_is_asked_of_other_machines(running: Running) -> None:
 
 def test_metric_of_the_autoscaler_is_served(running: Running) -> None:
     assert running.ask("/metrics")[0] == 401
-    with Store.open(running.data / "library.sqlite") as library:
+    with Library.open(running.data / "library.sqlite") as library:
         _, token = Tokens(library).create("prometheus", ["metrics"])
     status, text = running.ask("/metrics", Authorization=f"Bearer {token}")
     assert status == 200

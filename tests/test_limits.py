@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from detector.caged_clip import open_clip
 from detector.errors import ClipError, DetectorError
 from detector.limits import Limits, variable_of
-from tests.clips import write
+from detector.media.sandboxed_clip import open_clip
+from tests.helpers.clips import write
 
 NAMES = [field.name for field in dataclasses.fields(Limits)]
 
@@ -82,7 +82,7 @@ def test_a_large_file_is_refused_before_it_is_read(tmp_path: Path) -> None:
 def test_what_a_header_claims_is_refused_before_it_is_allocated(
     tmp_path: Path, claim: Callable[[Path, int, int], Path]
 ) -> None:
-    from tests.bad_clips import still
+    from tests.helpers.bad_clips import still
 
     path = claim(still(tmp_path / "claims.png"), 60_000, 60_000)
     with pytest.raises(ClipError):

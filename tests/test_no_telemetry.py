@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.helpers.processes import ROOT
 
 
 def test_what_reports_is_not_there_for_openvino() -> None:

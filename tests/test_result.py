@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from detector.errors import ResultError
 from detector.result import SCHEMA_VERSION, Analysis, json_schema
-from tests.examples import example
-from tests.processes import python
+from tests.helpers.examples import example
+from tests.helpers.processes import python
 
 WHOLE = json.loads(example().to_json())
 quick = settings(

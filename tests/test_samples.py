@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from detector import samples as module
-from detector.clip import EXTENSIONS, probe
+from detector.files import ASSETS
+from detector.media.clip import EXTENSIONS
+from detector.media.reader import probe
 from detector.samples import Sample, samples
-from detector.weights import ASSETS
 
 
 def test_every_listed_clip_is_shipped() -> None:

@@ -10,7 +10,7 @@ import pytest
 import uvicorn
 
 import server
-from tests.apptest import opened
+from tests.helpers.apptest import opened
 
 
 def test_pages_are_not_parsed_as_trees(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.helpers.processes import ROOT
+
 SOURCES = [
     *(ROOT / "detector").rglob("*.py"),
     *(ROOT / "pages").rglob("*.py"),
@@ -162,7 +163,7 @@ def test_weights_that_could_run_are_refused(tmp_path: Path, suffix: str) -> None
     import torch
 
     from detector.errors import TrainingError
-    from detector.training.initial import make_network
+    from detector.training.initial_weights import make_network
 
     trace, path = tmp_path / "ran", tmp_path / f"weights{suffix}"
     torch.save(Runs(trace), path)
@@ -176,7 +177,7 @@ def test_object_arrays_are_refused(tmp_path: Path) -> None:
     import numpy as np
 
     from detector.errors import TrainingError
-    from detector.training.initial import make_network
+    from detector.training.initial_weights import make_network
 
     trace, path = tmp_path / "ran", tmp_path / "weights.npz"
     np.savez(path, weight=np.array([Runs(trace)], dtype=object))
@@ -206,7 +207,8 @@ def test_installed_weights_must_be_safetensors(tmp_path: Path) -> None:
     import torch
 
     from detector.errors import ModelError
-    from detector.weights import MODELS, read_ensemble
+    from detector.files import MODELS
+    from detector.models.spec import read_ensemble
 
     trace = tmp_path / "ran"
     entry = json.loads((MODELS / "ensemble.json").read_text())

@@ -8,10 +8,10 @@ from typing import Any, get_args
 
 import pytest
 
-from detector import wording
-from detector.result import Analysis, Band, State
+from detector import palette, wording
+from detector.result import AbstainReason, Analysis, Band
 from detector.wording import BAND_ORDER, clock, headline, meaning
-from tests.examples import example
+from tests.helpers.examples import example
 
 
 def texts(value: Any) -> Iterator[str]:
@@ -52,7 +52,7 @@ def test_every_band_has_its_words(table: str) -> None:
 
 @pytest.mark.parametrize("table", ["STATES", "STATE_MEANING"])
 def test_every_state_has_its_words(table: str) -> None:
-    assert set(getattr(wording, table)) == set(get_args(State))
+    assert set(getattr(wording, table)) == set(get_args(AbstainReason))
 
 
 def test_meanings_are_whole_sentences() -> None:
@@ -60,11 +60,11 @@ def test_meanings_are_whole_sentences() -> None:
         for text in table.values():
             assert text[0].isupper()
             assert text.endswith(".")
-    assert all(text.endswith(".") for text in wording.LIMITS)
+    assert all(text.endswith(".") for text in wording.LIMITATIONS)
 
 
 def test_colours_are_apart_and_none_is_green() -> None:
-    colours = set(wording.BAND_COLOURS.values())
+    colours = set(palette.BAND_COLOURS.values())
     assert len(colours) == 4
     for colour in colours:
         red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
@@ -85,7 +85,9 @@ def test_a_judged_clip_is_headed_by_its_band(level: float, band: Band) -> None:
 
 
 @pytest.mark.parametrize(("frames", "state"), [(3, "too_few_frames"), (1, "no_face")])
-def test_a_clip_that_cannot_be_judged_is_headed_by_its_state(frames: int, state: State) -> None:
+def test_a_clip_that_cannot_be_judged_is_headed_by_its_state(
+    frames: int, state: AbstainReason
+) -> None:
     analysis = example(frames=frames, faces=1 if state != "no_face" else 0)
     assert analysis.finding.states == (state,)
     assert headline(analysis) == wording.STATES[state]

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal
 
 import numpy as np
 
-Aggregation = Literal["median", "mean", "trimmed-mean", "top-k"]
+from detector.models.spec import Aggregation
 
 TRIM = 0.2  # share left out at each end
 TOP = 0.25  # share of the frames with the highest logits

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from detector.errors import ResultError
-from detector.faces import iou
+from detector.faces.geometry import iou
 from detector.result import Analysis, ScoredFace
 
 LEAST_OVERLAP = 0.5  # of boxes in one frame that show the same face

@@ -7,33 +7,37 @@ clip.
 
 from __future__ import annotations
 
+import datetime
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-import cv2
 import numpy as np
 
-from detector.aggregation import WORDS, Aggregation, aggregate
-from detector.clip import Clip
-from detector.detail import fine_detail
-from detector.faces import Face, Image
+import detector
+from detector.analysis.aggregation import WORDS, aggregate
+from detector.analysis.engine import band_limits
+from detector.faces.face import MIN_SCORE
+from detector.faces.quality import why_unusable
+from detector.media.clip import Clip
+from detector.models.scorer import probability
+from detector.models.spec import Aggregation, EnsembleSpec
 from detector.result import (
+    SCHEMA_VERSION,
+    AbstainReason,
+    Analysis,
     Band,
-    BandLimits,
+    BandThresholds,
     Finding,
-    Quality,
+    Model,
+    Sampling,
     ScoredFace,
     ScoredFrame,
-    State,
+    Timings,
     Track,
 )
-from detector.scoring import probability
+from detector.settings import Settings
 from detector.wording import NETWORKS, NOT_CALIBRATED, STATE_MEANING, clock
 
-MIN_SIZE = 48.0  # pixels: smaller faces hold less detail than the networks were trained on
-BRIGHTNESS = (30.0, 235.0)
-# Log10 share of fine detail: of the validation crops as they are, 99 in 100 hold more.
-MIN_DETAIL = -2.9
 # A band above inconclusive needs this share of the usable frames at or above its limit.
 STEADY = 0.75
 MIN_FRAMES = 4  # usable frames that a track of a video needs
@@ -42,23 +46,7 @@ MIN_BITS_PER_PIXEL = {"hevc": 0.01, "vp9": 0.01, "av1": 0.01}
 MIN_BITS_PER_PIXEL_OTHERS = 0.02
 
 
-def measure(face: Face, crop: Image) -> Quality:
-    """What may make a face hard to judge, from its box and its crop uint8 [s, s, 3]."""
-    grey = cv2.cvtColor(cv2.resize(crop, (128, 128), interpolation=cv2.INTER_AREA),
-                        cv2.COLOR_RGB2GRAY)  # fmt: skip
-    inner = grey[16:112, 16:112]  # the face itself, without most of its surroundings
-    brightness = float(inner.mean())
-    return Quality(
-        size=face.size,
-        sharpness=float(cv2.Laplacian(inner, cv2.CV_64F).var()),
-        brightness=brightness,
-        usable=face.size >= MIN_SIZE
-        and BRIGHTNESS[0] <= brightness <= BRIGHTNESS[1]
-        and fine_detail(crop) >= MIN_DETAIL,
-    )
-
-
-def band_of(logit: float, limits: BandLimits) -> Band:
+def band_of(logit: float, limits: BandThresholds) -> Band:
     """The band that an ensemble logit falls into; a limit belongs to the band above it."""
     if logit >= limits.strong:
         return "strong"
@@ -67,7 +55,7 @@ def band_of(logit: float, limits: BandLimits) -> Band:
     return "inconclusive" if logit >= limits.inconclusive else "little"
 
 
-def steady_band(logit: float, frames: Sequence[float], limits: BandLimits) -> Band:
+def steady_band(logit: float, frames: Sequence[float], limits: BandThresholds) -> Band:
     """The band of a track, one that the spread of its frames supports.
 
     Args:
@@ -99,7 +87,7 @@ def heavily_recompressed(clip: Clip) -> bool:
 def build_tracks(
     frames: Sequence[ScoredFrame],
     clip: Clip,
-    limits: BandLimits,
+    limits: BandThresholds,
     temperatures: Mapping[str, float],
     aggregation: Aggregation = "median",
 ) -> tuple[Track, ...]:
@@ -114,7 +102,7 @@ def build_tracks(
     for id in sorted(faces):
         usable = [face for face in faces[id] if face.quality.usable]
         least = 1 if clip.still else MIN_FRAMES
-        states: list[State] = []
+        states: list[AbstainReason] = []
         if len(usable) < least:
             states.append(why_unusable([face.quality for face in faces[id]]))
         if heavily_recompressed(clip) and "heavily_recompressed" not in states:
@@ -149,7 +137,7 @@ def build_tracks(
 def conclude(
     clip: Clip,
     tracks: Sequence[Track],
-    limits: BandLimits,
+    limits: BandThresholds,
     weights: Mapping[str, float],
     aggregation: Aggregation = "median",
 ) -> Finding:
@@ -164,7 +152,7 @@ def conclude(
     reasons: list[str] = []
     judged = [track for track in tracks if track.band is not None and track.logit is not None]
     if not tracks:
-        states: tuple[State, ...] = ("no_face",)
+        states: tuple[AbstainReason, ...] = ("no_face",)
         reasons.append(STATE_MEANING["no_face"])
         return Finding(None, None, None, None, states, tuple(reasons))
     if not judged:
@@ -217,21 +205,47 @@ def conclude(
     return Finding(highest.band, logit, probability(logit), highest.id, (), tuple(reasons))
 
 
-def why_unusable(qualities: Sequence[Quality]) -> State:
-    """What most faces of a track lack, of which too few are usable."""
-    small = sum(quality.size < MIN_SIZE for quality in qualities)
-    unlit = sum(
-        quality.size >= MIN_SIZE and not BRIGHTNESS[0] <= quality.brightness <= BRIGHTNESS[1]
-        for quality in qualities
-    )
-    usable = sum(quality.usable for quality in qualities)
-    smeared = len(qualities) - usable - small - unlit  # nothing else makes a face unusable
-    if small > len(qualities) / 2:
-        return "faces_too_small"
-    if unlit > len(qualities) / 2:
-        return "faces_too_dark"
-    return "heavily_recompressed" if smeared > len(qualities) / 2 else "too_few_frames"
-
-
 def _frames(count: int) -> str:
     return "1 usable frame" if count == 1 else f"{count} usable frames"
+
+
+def assemble(
+    clip: Clip,
+    frames: Sequence[ScoredFrame],
+    settings: Settings,
+    ensemble: EnsembleSpec,
+    models: tuple[Model, ...],
+    timings: Timings,
+) -> Analysis:
+    """The analysis of a clip from its scored frames: tracks, bands and the finding.
+
+    Args:
+        clip, frames, timings: what was looked at and found, frames in order.
+        settings: how it was looked at.
+        ensemble: the networks that scored.
+        models: the same networks as a result names them, see `detector.analysis.engine.describe`.
+    """
+    limits = band_limits(ensemble)
+    temperatures = {network.name: network.temperature for network in ensemble.networks}
+    weights = {network.name: network.weight for network in ensemble.networks}
+    tracks = build_tracks(frames, clip, limits, temperatures, ensemble.aggregation)
+    return Analysis(
+        schema_version=SCHEMA_VERSION,
+        software=detector.__version__,
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        clip=clip,
+        sampling=Sampling(
+            requested=settings.frames,
+            analysed=len(frames),
+            face_detector=settings.face_detector,
+            min_face_score=MIN_SCORE,
+            crop_factor=ensemble.crop_factor,
+            crop_size=ensemble.crop_size,
+        ),
+        models=models,
+        bands=limits,
+        tracks=tracks,
+        frames=tuple(frames),
+        finding=conclude(clip, tracks, limits, weights, ensemble.aggregation),
+        timings=timings,
+    )

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import detector
-from detector.analysis import DETECTORS, Engine, Progress, Settings, analyse
-from detector.backends import Backend, backend_named
+from detector.analysis.engine import Engine, describe
+from detector.analysis.scan import Progress, scan
 from detector.errors import ReportError
-from detector.installed_models import matching
+from detector.files import sha256_of
+from detector.models.backends import backend_named
+from detector.models.registry import find_by_weights
 from detector.result import Analysis, Model, ScoredFace, ScoredFrame
-from detector.scoring import describe
-from detector.weights import sha256_of
+from detector.settings import DETECTORS, Backend, Settings
 from detector.wording import NETWORKS, clock
 
 SAME_BACKEND = 1e-3  # of a score, a logit, or a larger number's own size
@@ -109,7 +110,7 @@ def verify(
     others = tuple(_model_differences(report, here))
     if others:
         return Verification(others, 0, None, tolerance, notes)
-    again = analyse(path, settings, engine, name=report.clip.name, on_progress=on_progress)
+    again = scan(path, settings, engine, name=report.clip.name, on_progress=on_progress)
     differences = tuple(_compare(report, again, tolerance))
     gaps = [abs(a.score - b.score) for a, b in _pairs(report, again)]
     return Verification(differences, len(gaps), max(gaps, default=None), tolerance, notes)
@@ -161,7 +162,9 @@ def _settings(report: Analysis) -> Settings:
     if report.models:
         model = report.models[0]
         backend = backend_named(model.backend, model.precision, model.device)
-    return Settings(sampling.requested, sampling.face_detector, backend, matching(report.models))
+    return Settings(
+        sampling.requested, sampling.face_detector, backend, find_by_weights(report.models)
+    )
 
 
 def _conditions(report: Analysis, here: tuple[Model, ...]) -> tuple[float, tuple[str, ...]]:

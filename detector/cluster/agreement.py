@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import detector
-from detector.analysis import Engine, Settings
-from detector.backends import Backend, backend_named
-from detector.cluster_address import ROOT, Node
-from detector.cluster_target import Target
+from detector.analysis.engine import Engine, describe, expected_fingerprint
+from detector.cluster.connection import ROOT, Node
+from detector.cluster.target import Target
 from detector.errors import ClusterError, DetectorError, ModelError
-from detector.folder_scan import expected_fingerprint
-from detector.installed_models import named
-from detector.scoring import describe
+from detector.models.backends import backend_named
+from detector.models.registry import get_model
+from detector.settings import Backend, Settings
 
 _ANSWERS_WITHIN = 120.0  # seconds: libraries and networks are loaded from a cold disk
 
@@ -25,8 +24,8 @@ class Agreed:
 
     Attributes:
         backend: never "auto".
-        fingerprint: of models and settings, see `detector.library.fingerprint`.
-        model_version: as in `detector.library.Summary`.
+        fingerprint: of models and settings, see `detector.result.fingerprint`.
+        model_version: as in `detector.library.types.Summary`.
     """
 
     backend: Backend
@@ -111,7 +110,7 @@ def _node(target: Target, marker: str, models: str, version: str, hashes: list[s
 
 
 def _hashes(models: str) -> list[str]:
-    return [network.sha256 for network in named(models).read().networks]
+    return [network.sha256 for network in get_model(models).read().networks]
 
 
 def _agreed(settings: Settings) -> Agreed | str:

@@ -13,12 +13,11 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from detector.errors import ClusterError
+from detector.files import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 LOCAL = "local"
 ANSWERS_WITHIN = 20.0  # seconds
 _PORT_WITHIN = 5.0

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from detector.analysis import Settings
-from detector.clip import Clip, Limits
-from detector.cluster_source import SourceClip
-from detector.cluster_target import Target
-from detector.found_faces import FaceScore, FoundFrame
+from detector.cluster.source import SourceClip
+from detector.cluster.target import Target
+from detector.faces.tracking import FrameFaces
+from detector.limits import Limits
+from detector.media.clip import Clip
+from detector.models.scorer import FaceScore
 from detector.result import Model
+from detector.settings import Settings
 
 ClipState = Literal["analysed", "failed"]
 
@@ -22,8 +24,8 @@ class Plan:
     Attributes:
         settings: how to look at a clip; its backend is never "auto", so that all nodes agree.
         limits: what a clip may cost.
-        fingerprint: of models and settings, see `detector.library.fingerprint`.
-        model_version: as `detector.library.Summary.model_version`.
+        fingerprint: of models and settings, see `detector.result.fingerprint`.
+        model_version: as `detector.library.types.Summary.model_version`.
         date: UTC day on which the scan began, ISO 8601; part of where its rows lie, so that a
             write that is repeated after midnight replaces its own file.
         target: where the rows go.
@@ -51,7 +53,7 @@ class LookedAt:
 
     source: SourceClip
     clip: Clip | None = None
-    frames: tuple[FoundFrame, ...] = ()
+    frames: tuple[FrameFaces, ...] = ()
     error: str | None = None
     decode: float = 0.0
     detect: float = 0.0

@@ -19,16 +19,16 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from detector import cluster_stages
-from detector.analysis import Settings
-from detector.clip import Limits
-from detector.cluster_address import Node, nodes
-from detector.cluster_nodes import agree
-from detector.cluster_plan import ClipOutcome, LookedAt, Plan, Scores
-from detector.cluster_source import SourceClip
-from detector.cluster_target import Target
-from detector.cluster_wire import from_bytes
+from detector.cluster import stages
+from detector.cluster.agreement import agree
+from detector.cluster.connection import Node, nodes
+from detector.cluster.plan import ClipOutcome, LookedAt, Plan, Scores
+from detector.cluster.serialize import from_bytes
+from detector.cluster.source import SourceClip
+from detector.cluster.target import Target
 from detector.errors import ClipError, ClusterError
+from detector.limits import Limits
+from detector.settings import Settings
 
 if TYPE_CHECKING:
     import pyarrow
@@ -84,16 +84,16 @@ def scan_cluster(
     limits: Limits | None = None,
     retry_failed: bool = False,
     on_progress: Callable[[ClusterProgress], None] | None = None,
-    look: Look = cluster_stages.look,
+    look: Look = stages.look,
 ) -> ClusterOutcome:
     """Scan clips on the Ray cluster that this process is connected to.
 
     One scan at a time may write to a target.
 
     Args:
-        clips: see `detector.cluster_source.find_source`.
+        clips: see `detector.cluster.source.find_source`.
         target: where rows are written, and where those of earlier scans are.
-        settings, limits: as in `detector.analysis.analyse`.
+        settings, limits: as in `detector.analysis.scan.scan`.
         retry_failed: try clips again that failed in an earlier scan.
         on_progress: called in this thread whenever more rows are written.
         look: the first stage.
@@ -180,11 +180,10 @@ def _run(
         return
     # Ray's types know no function that takes more than its batch.
     first: Any = look
-    last: Any = cluster_stages.write
+    last: Any = stages.write
     share = Share.of(machines)
     groups = [
-        cluster_stages.to_table(clips[start : start + group])
-        for start in range(0, len(clips), group)
+        stages.to_table(clips[start : start + group]) for start in range(0, len(clips), group)
     ]
     with _ray_data(machines):
         stream = (
@@ -198,7 +197,7 @@ def _run(
                 max_retries=tries - 1,
             )
             .map_batches(
-                cluster_stages.Score,
+                stages.Score,
                 batch_size=share.batch,
                 batch_format="pyarrow",
                 fn_constructor_args=(plan,),
@@ -273,9 +272,9 @@ def _give_up(clips: Sequence[SourceClip], plan: Plan) -> Iterator[list[ClipOutco
             f"“{name}” ended {ALONE} workers that read nothing else; get the original or export it "
             "as MP4, then scan again with --retry-failed."
         )
-        rows.append(cluster_stages.row_of(LookedAt(clip, error=str(error)), Scores(()), plan))
+        rows.append(stages.row_of(LookedAt(clip, error=str(error)), Scores(()), plan))
     for start in range(0, len(rows), _ROWS_A_FILE):
-        yield cluster_stages.write_rows(rows[start : start + _ROWS_A_FILE], plan)
+        yield stages.write_rows(rows[start : start + _ROWS_A_FILE], plan)
 
 
 def _group_size(clips: int, machines: Sequence[Node]) -> int:

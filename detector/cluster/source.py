@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from detector.clip import EXTENSIONS
 from detector.errors import ClipError, ClusterError
-from detector.folder_scan import find_clips
+from detector.jobs.folder import find_clips
+from detector.media.clip import EXTENSIONS
 
 COLUMNS = ("path", "clip")
 _TABLES = (".parquet", ".csv")

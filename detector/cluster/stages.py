@@ -19,19 +19,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from detector import installed_models
-from detector.analysis import Engine, assemble, nothing_decoded
-from detector.caged_clip import open_clip
-from detector.clip import check_size, shortened
-from detector.cluster_plan import ClipOutcome, LookedAt, Plan, Scores
-from detector.cluster_source import SourceClip, file_system, is_address
-from detector.cluster_wire import from_bytes, to_bytes
+from detector.analysis.engine import Engine, describe
+from detector.analysis.finding import assemble
+from detector.analysis.scan import nothing_decoded, scored_frame
+from detector.cluster.plan import ClipOutcome, LookedAt, Plan, Scores
+from detector.cluster.serialize import from_bytes, to_bytes
+from detector.cluster.source import SourceClip, file_system, is_address
 from detector.errors import ClipError, DetectorError
-from detector.found_faces import face_scores, scored_frame, take_faces
+from detector.faces.tracking import Tracker, track_faces
+from detector.media.clip import check_size, shortened
+from detector.media.sandboxed_clip import open_clip
+from detector.models import registry
+from detector.models.scorer import Crops, face_scores
+from detector.models.spec import EnsembleSpec
 from detector.result import Analysis, Timings
-from detector.scoring import Crops, describe
-from detector.tracks import Tracker
-from detector.weights import EnsembleSpec
 
 if TYPE_CHECKING:
     import pyarrow
@@ -116,7 +117,7 @@ def _look_at(source: SourceClip, path: Path, name: str, plan: Plan) -> tuple[Loo
             decode += decoded - started
             if frame is None:
                 break
-            found, cut = take_faces(frame, faces_of.detect(frame.image), tracker, ensemble)
+            found, cut = track_faces(frame, faces_of.detect(frame.image), tracker, ensemble)
             frames.append(found)
             crops.extend(cut)
             detect += time.perf_counter() - decoded
@@ -237,7 +238,7 @@ def write_rows(rows: list[dict[str, Any]], plan: Plan) -> list[ClipOutcome]:
 
 
 def row_of(looked_at: LookedAt, scores: Scores, plan: Plan) -> dict[str, Any]:
-    """The row of a clip, see `detector.cluster_target.schema`."""
+    """The row of a clip, see `detector.cluster.target.schema`."""
     source, error = looked_at.source, looked_at.error or scores.error
     common = {
         "path": os.fsencode(source.path).decode("utf-8", "replace"),
@@ -267,7 +268,7 @@ def row_of(looked_at: LookedAt, scores: Scores, plan: Plan) -> dict[str, Any]:
 
 
 def analysis_of(looked_at: LookedAt, scores: Scores, plan: Plan) -> Analysis:
-    """The analysis that `detector.analysis.analyse` makes of the same clip."""
+    """The analysis that `detector.analysis.scan.scan` makes of the same clip."""
     assert looked_at.clip is not None
     faces = iter(scores.faces)
     frames = [scored_frame(found, [next(faces) for _ in found.faces]) for found in looked_at.frames]
@@ -289,4 +290,4 @@ def _engine() -> Engine:
 
 @functools.cache
 def _ensemble(models: str) -> EnsembleSpec:
-    return installed_models.named(models).read()
+    return registry.get_model(models).read()

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from detector.cluster_source import as_path, file_system, is_address
+from detector.cluster.source import as_path, file_system, is_address
 from detector.errors import ClusterError
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ Row = Mapping[str, Any]
 def schema() -> pyarrow.Schema:
     """The columns of a row; date and model version are in its folders' names.
 
-    path, identity, bytes, modified: which file, see `detector.cluster_source.SourceClip`.
+    path, identity, bytes, modified: which file, see `detector.cluster.source.SourceClip`.
     sha256: hex; null where the clip failed. fingerprint: of models and settings.
     state: "analysed" or "failed"; error: one sentence for the latter.
     band, logit, score: of the finding; null where there is none.

@@ -32,10 +32,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Calibrate, print what changed, and install it; returns the exit code."""
-    from detector.calibration import calibrate, install
-    from detector.evaluation_result import write
-    from detector.labelled import open_labelled
-    from detector.weights import read_ensemble
+    from detector.datasets.labelled import open_labelled
+    from detector.evaluation.calibration import calibrate, install
+    from detector.evaluation.result import write
+    from detector.models.spec import read_ensemble
 
     check_folders(options.out)
     engine = engine_of(options)

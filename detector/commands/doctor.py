@@ -28,13 +28,13 @@ def run(options: argparse.Namespace) -> int:
             "(Debian and Ubuntu: apt install libgl1 libglib2.0-0)."
         ) from error
     print(f"OpenCV {cv2.__version__}: ready")
-    from detector.analysis import Engine
-    from detector.backends import cpu_remark
-    from detector.cage import lines
-    from detector.caged_clip import describe_cage
+    from detector.analysis.engine import Engine
     from detector.limits import Limits
+    from detector.media.sandbox.sandbox import lines
+    from detector.media.sandboxed_clip import describe_sandbox
+    from detector.models.backends import cpu_remark
 
-    for line in lines(describe_cage(Limits.from_environment())):
+    for line in lines(describe_sandbox(Limits.from_environment())):
         print(f"Around the decoder, {line}")
     engine = Engine()
     engine.warm_up()

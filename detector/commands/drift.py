@@ -7,7 +7,7 @@ import datetime
 from pathlib import Path
 from typing import Any
 
-from detector.evaluation_result import MODEL_CARD
+from detector.evaluation.result import MODEL_CARD
 
 FINE, WORSE = 0, 1  # exit codes; 2 stands for “could not be compared”, as everywhere
 
@@ -47,12 +47,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Compare, print a table and a sentence for each measure; returns `FINE` or `WORSE`."""
-    from detector.drift import recent_faces, shifts
     from detector.errors import EvaluationError
-    from detector.evaluation_result import Evaluation, read
-    from detector.model_card import stale
-    from detector.store import Store
-    from detector.weights import read_ensemble
+    from detector.evaluation.drift import recent_faces, shifts
+    from detector.evaluation.model_card.card import stale
+    from detector.evaluation.result import Evaluation, read
+    from detector.library.store import Library
+    from detector.models.spec import read_ensemble
 
     reference = read(Evaluation, options.reference)
     reason = stale(reference.run, read_ensemble())
@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
     since = None
     if options.since is not None:
         since = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=options.since)
-    with Store.open() as store:
+    with Library.open() as store:
         recent = recent_faces(store, reference.run, since)
     found = shifts(reference.reference, recent)
     if found:
@@ -79,9 +79,9 @@ def run(options: argparse.Namespace) -> int:
 def _again(options: argparse.Namespace, reference: Any) -> int:
     """Evaluate the labelled data and compare."""
     from detector.commands.evaluate import engine_of, score
-    from detector.drift import compare
-    from detector.evaluate import evaluate
-    from detector.labelled import open_labelled
+    from detector.datasets.labelled import open_labelled
+    from detector.evaluation.drift import compare
+    from detector.evaluation.evaluate import evaluate
 
     labelled = open_labelled(options.data, options.split, options.name)
     if options.most:
@@ -110,7 +110,7 @@ def _print(found: Any) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from detector.drift import MEASURES
+    from detector.evaluation.drift import MEASURES
 
     first = found[0]
     print(

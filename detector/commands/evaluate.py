@@ -67,9 +67,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Evaluate, print a table, and write JSON where asked; returns the exit code."""
-    from detector.evaluate import evaluate
-    from detector.evaluation_result import write
-    from detector.labelled import open_labelled
+    from detector.datasets.labelled import open_labelled
+    from detector.evaluation.evaluate import evaluate
+    from detector.evaluation.result import write
 
     check_folders(options.out, options.robustness, options.abstention)
     if options.abstention and not options.robustness:
@@ -97,9 +97,9 @@ def run(options: argparse.Namespace) -> int:
 
 def _alter(labelled: Any, engine: Any, options: argparse.Namespace) -> None:
     """Alter, score again, and write what came out."""
-    from detector.abstention import abstention
-    from detector.evaluation_result import write
-    from detector.robustness import robustness, score_alterations
+    from detector.evaluation.abstention import abstention
+    from detector.evaluation.result import write
+    from detector.evaluation.robustness import robustness, score_alterations
 
     if options.robustness_most:
         labelled = labelled.first(options.robustness_most, options.robustness_most)
@@ -137,8 +137,8 @@ def _print_variants(result: Any) -> None:
 
 def engine_of(options: argparse.Namespace) -> Any:
     """The models, with the logits that `--cache` keeps."""
-    from detector.analysis import Engine
-    from detector.cached_scorer import CachedScorer
+    from detector.analysis.engine import Engine
+    from detector.evaluation.cached_scorer import CachedScorer
 
     engine = Engine()
     if options.cache:
@@ -165,7 +165,7 @@ def score(
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from detector.labelled_scores import score_labelled
+    from detector.evaluation.scores import score_labelled
 
     terminal = Console(stderr=True)
     bar = Progress(

@@ -1,6 +1,75 @@
 """`python -m detector explain CLIP`: where the score of a face comes from."""
 
-from detector.explain import add_explain_arguments as add_arguments
-from detector.explain import run_explain as run
+import argparse
+import sys
+from pathlib import Path
 
-__all__ = ["add_arguments", "run"]
+from detector.errors import ExplanationError
+from detector.explanation.explain_clip import NETWORKS, explain, write
+from detector.explanation.methods.integrated_gradients import IG_STEPS
+from detector.explanation.methods.occlusion import WINDOWS
+from detector.explanation.methods.registry import GRAD_CAM, METHODS
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Give `parser` the arguments of `explain`."""
+    parser.add_argument("clip", type=Path, help="clip or picture")
+    parser.add_argument("--time", type=float, default=0.0, help="seconds into the clip (0)")
+    parser.add_argument(
+        "--method", choices=tuple(METHODS), default=GRAD_CAM, help=f"attribution ({GRAD_CAM})"
+    )
+    parser.add_argument(
+        "--network",
+        choices=NETWORKS,
+        help="network to explain (that of --layer, or the ensemble)",
+    )
+    parser.add_argument("--layer", help="for Grad-CAM: for example resnet50:48 or xception:36")
+    parser.add_argument("--face", type=int, default=0, help="face, counted from the left (0)")
+    parser.add_argument(
+        "--steps", type=int, default=IG_STEPS, help=f"of Integrated Gradients ({IG_STEPS})"
+    )
+    parser.add_argument(
+        "--windows", type=int, default=WINDOWS, help=f"of Occlusion, along one side ({WINDOWS})"
+    )
+    parser.add_argument("--opacity", type=float, default=0.55, help="of the map, 0 to 1 (0.55)")
+    parser.add_argument("--faithfulness", action="store_true", help="also test the map by deletion")
+    parser.add_argument("--out", type=Path, default=Path(), help="folder for the files (.)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Explain, write, and say what was written; progress goes to standard error.
+
+    Raises:
+        DetectorError: with one sentence, for the command line to print.
+    """
+    if not 0 <= args.opacity <= 1:
+        raise ExplanationError("The opacity goes from 0 to 1.")
+    result = explain(
+        args.clip,
+        args.time,
+        args.method,
+        args.network,
+        args.layer,
+        number=args.face,
+        steps=args.steps,
+        windows=args.windows,
+        check=args.faithfulness,
+        progress=_print_progress if sys.stderr.isatty() else None,
+    )
+    paths = write(result, args.out, args.opacity)
+    explanation = result.explanation
+    looked_at = f" at {', '.join(explanation.layers)}" if explanation.layers else ""
+    print(
+        f"{result.clip}, {result.time:.2f} s, face {result.number}: "
+        f"{METHODS[explanation.method].title}{looked_at}, {explanation.network}, "
+        f"logit {explanation.logit:+.2f}"
+    )
+    if result.faithfulness:
+        print(result.faithfulness.sentence)
+    for path in paths:
+        print(path)
+    return 0
+
+
+def _print_progress(share: float) -> None:
+    print(f"\r{share:4.0%}", end="\n" if share >= 1 else "", file=sys.stderr, flush=True)

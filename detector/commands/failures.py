@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from detector.alterations import ALTERATIONS
-from detector.evaluation_result import MODEL_CARD
+from detector.evaluation.alterations import ALTERATIONS
+from detector.evaluation.result import MODEL_CARD
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,10 +35,11 @@ def run(options: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.progress import Progress
 
-    from detector.analysis import Engine, Settings
+    from detector.analysis.engine import Engine
     from detector.commands.evaluate import check_folders
-    from detector.evaluation_result import write
-    from detector.known_failures import find_failures
+    from detector.evaluation.known_failures import find_failures
+    from detector.evaluation.result import write
+    from detector.settings import Settings
     from detector.wording import BAND_SHORT
 
     check_folders(options.out)

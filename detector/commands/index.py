@@ -27,8 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Index; returns the exit code."""
-    from detector.training.layouts import index_folder
-    from detector.training.table import PARQUET_NAME, write_table
+    from detector.datasets.layouts import index_folder
+    from detector.datasets.table import PARQUET_NAME, write_table
 
     table = index_folder(options.folder, options.layout, options.seed)
     crops = bool((table.rows["kind"] == "crop").all())

@@ -18,12 +18,12 @@ def run(options: argparse.Namespace) -> int:
     from rich.table import Table
 
     from detector.errors import ModelError
-    from detector.installed_models import installed
-    from detector.weights import check_hash
+    from detector.models.integrity import check_hash
+    from detector.models.registry import list_models
 
     table = Table("Models", "Version", "Network", "Weights", "SHA-256", "Calibrated", "int8")
     refused: list[str] = []
-    for one in installed():
+    for one in list_models():
         try:
             ensemble = one.read()
             if options.check:

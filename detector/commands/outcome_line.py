@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from detector.folder_scan import FileOutcome
+    from detector.jobs.folder import FileOutcome
 
 
 def outcome_line(file: FileOutcome) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from detector.weights import MODELS
+from detector.files import MODELS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,8 +39,8 @@ def run(options: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.table import Table
 
-    from detector.labelled import open_labelled
-    from detector.quantization import build, compare_again, write
+    from detector.datasets.labelled import open_labelled
+    from detector.evaluation.quantization import build, compare_again, write
 
     logging.getLogger("nncf").setLevel(logging.ERROR)
     extra = open_labelled(options.data, options.split, options.name) if options.data else None

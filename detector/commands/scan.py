@@ -39,26 +39,26 @@ def run(options: argparse.Namespace) -> int:
         return scan_cluster.run(options)
     if os.path.isdir(options.clip):  # unlike Path.is_dir, False for a name too long to exist
         return scan_folder.run(options)
-    from detector import cage_process
+    from detector.media.sandbox import fork_server
 
-    cage_process.warm()  # it loads while we do
+    fork_server.warm()  # it loads while we do
 
     from rich.console import Console
     from rich.markup import escape
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from detector import analysis as pipeline
-    from detector.evidence import Evidence
-    from detector.provenance import inspect
-    from detector.report import check_format, save
-    from detector.store import Store
+    from detector.analysis import scan as pipeline
+    from detector.library.store import Library
+    from detector.media.sandboxed_provenance import inspect
+    from detector.pictures.folder import PictureFolder
+    from detector.report.export import check_format, save
 
     for file in (options.json, options.report):
         if file is not None and not file.absolute().parent.is_dir():
             raise DetectorError(f"The folder of {file} does not exist; make it first.")
     if options.report is not None:
         check_format(options.report)
-    store = Store.open() if options.keep else None
+    store = Library.open() if options.keep else None
     settings = settings_of(options)
     console, terminal = Console(emoji=False), Console(stderr=True)
     bar = Progress(
@@ -77,8 +77,8 @@ def run(options: argparse.Namespace) -> int:
             bar.update(task, completed=progress.done, total=progress.total)
 
         with tempfile.TemporaryDirectory(prefix="veriframe-") as folder:
-            evidence = Evidence(folder) if options.keep or options.report else None
-            result = pipeline.analyse(options.clip, settings, evidence=evidence, on_progress=report)
+            evidence = PictureFolder(folder) if options.keep or options.report else None
+            result = pipeline.scan(options.clip, settings, evidence=evidence, on_progress=report)
             if options.report is not None:
                 about = inspect(options.clip) if options.report.suffix.lower() == ".pdf" else None
                 save(result, options.report, evidence, provenance=about)
@@ -101,7 +101,7 @@ def _print(console, result) -> None:  # type: ignore[no-untyped-def]
     from rich.markup import escape
     from rich.table import Table
 
-    from detector.clip import shortened
+    from detector.media.clip import shortened
     from detector.wording import BAND_SHORT, STATES, clock, headline
 
     clip = result.clip

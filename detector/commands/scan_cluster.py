@@ -63,10 +63,10 @@ def run(options: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from detector.cluster import ClusterProgress, scan_cluster
-    from detector.cluster_address import cluster, import_ray
-    from detector.cluster_source import find_source
-    from detector.cluster_target import Target
+    from detector.cluster.connection import cluster, import_ray
+    from detector.cluster.scan import ClusterProgress, scan_cluster
+    from detector.cluster.source import find_source
+    from detector.cluster.target import Target
 
     settings = settings_of(options)
     import_ray(options.ray)

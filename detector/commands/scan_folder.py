@@ -27,12 +27,12 @@ def run(options: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from detector.folder_scan import FolderProgress, find_clips, scan_files
-    from detector.store import Store
+    from detector.jobs.folder import FolderProgress, find_clips, scan_files
+    from detector.library.store import Library
 
     settings = settings_of(options)
     paths = find_clips(options.clip, options.recursive)
-    store = Store.open() if options.keep else None
+    store = Library.open() if options.keep else None
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from detector.backends import BACKENDS
+from detector.settings import BACKENDS
 
 if TYPE_CHECKING:
-    from detector.analysis import Settings
+    from detector.settings import Settings
 
 
 def add_scan_options(parser: argparse.ArgumentParser) -> None:
@@ -43,11 +43,11 @@ def add_scan_options(parser: argparse.ArgumentParser) -> None:
 
 def settings_of(options: argparse.Namespace) -> Settings:
     """The settings that these options give; raises ModelError where there are no such models."""
-    from detector.analysis import Settings
-    from detector.installed_models import named
+    from detector.models.registry import get_model
+    from detector.settings import Settings
 
     return Settings(
-        options.frames, options.face_detector, options.backend, named(options.models).name
+        options.frames, options.face_detector, options.backend, get_model(options.models).name
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import datetime
 
-from detector.tokens import DEFAULT_SCOPES, SCOPES
+from detector.service.tokens import DEFAULT_SCOPES, SCOPES
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,10 +37,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Do it, on the library that `DATABASE_URL` or `VERIFRAME_DATA` names."""
-    from detector.store import Store
-    from detector.tokens import Tokens
+    from detector.library.store import Library
+    from detector.service.tokens import Tokens
 
-    with Store.open() as store:
+    with Library.open() as store:
         tokens = Tokens(store)
         if options.action == "create":
             scopes = options.scope or DEFAULT_SCOPES

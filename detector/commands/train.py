@@ -163,7 +163,7 @@ def run(options: argparse.Namespace) -> int:
 def _module(config: TrainConfig, options: argparse.Namespace) -> Any:
     if config.preset != "distill":
         return None
+    from detector.models.spec import read_ensemble
     from detector.training.distill import Distiller
-    from detector.weights import read_ensemble
 
     return Distiller(config, read_ensemble().network(options.teacher))

@@ -20,8 +20,8 @@ def run(options: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    from detector.analysis import Progress as ScanProgress
-    from detector.verify import read_report, verify
+    from detector.analysis.scan import Progress as ScanProgress
+    from detector.analysis.verify import read_report, verify
 
     report = read_report(options.report)
     bar = Progress(

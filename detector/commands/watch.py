@@ -14,8 +14,8 @@ from detector.commands.outcome_line import outcome_line, printable
 from detector.commands.scan_options import add_scan_options, settings_of
 
 if TYPE_CHECKING:
-    from detector.folder_scan import FileOutcome
-    from detector.watch import Stop, Watched
+    from detector.jobs.folder import FileOutcome
+    from detector.jobs.watch import Stop, WatchCounts
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,14 +34,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Watch until Ctrl+C or SIGTERM; returns 0. Every analysis is kept in the library."""
-    from detector.arrivals import Arrivals
-    from detector.store import Store
-    from detector.watch import Stop, Watched, watch
+    from detector.jobs.arrivals import Arrivals
+    from detector.jobs.watch import Stop, WatchCounts, watch
+    from detector.library.store import Library
 
     settings = settings_of(options)
-    stop, seen = Stop(), Watched()
+    stop, seen = Stop(), WatchCounts()
 
-    def show(outcome: FileOutcome, so_far: Watched) -> None:
+    def show(outcome: FileOutcome, so_far: WatchCounts) -> None:
         nonlocal seen
         seen = so_far
         failed = f": {outcome.error}" if outcome.error else ""
@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
     with contextlib.ExitStack() as stack:
         stack.enter_context(_asked_by_signals(stop))
         arrivals = Arrivals(options.folder, options.recursive, options.settle)
-        store = stack.enter_context(Store.open())
+        store = stack.enter_context(Library.open())
         stack.enter_context(arrivals)
         if arrivals.remark is not None:
             _remark(arrivals.remark)

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 Item = TypeVar("Item")
 
 
-class RoundRobin(Generic[Item]):
+class FairQueue(Generic[Item]):
     """Items of several owners; each owner's keep their order. Safe under threads."""
 
     def __init__(self) -> None:

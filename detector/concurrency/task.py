@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from detector import background
+from detector.concurrency import threads
+from detector.concurrency.memory import give_back
 from detector.errors import Cancelled, DetectorError
-from detector.memory import give_back
 
 Result = TypeVar("Result")
 ProgressCallback = Callable[[float], None]
@@ -47,7 +47,7 @@ class Task(Generic[Result]):
         self.started = time.monotonic()
         weakref.finalize(self, self._state.cancel.set)
         state = self._state  # the task itself must not be held by its thread
-        background.start(lambda: _run(work, state), "explain", state.cancel.set)
+        threads.start(lambda: _run(work, state), "explain", state.cancel.set)
 
     @property
     def share(self) -> float:

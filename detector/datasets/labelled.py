@@ -12,16 +12,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from detector.datasets.layouts import LAYOUTS, listed_rows, recognise
+from detector.datasets.table import PARQUET_NAME, SPLITS, VIDEO_ENDINGS, make_table, read_table
 from detector.errors import EvaluationError, TrainingError
-from detector.training.layouts import LAYOUTS, listed_rows, recognise
-from detector.training.table import (
-    PARQUET_NAME,
-    SPLITS,
-    VIDEO_ENDINGS,
-    make_table,
-    read_table,
-)
-from detector.weights import sha256_of
+from detector.files import sha256_of
 
 ALL = "all"
 
@@ -34,7 +28,7 @@ class Labelled:
         name: of the data, for people; never a path.
         split: "train", "val", "test" or "all".
         root: folder that the paths start from.
-        rows: `detector.training.table.COLUMNS` and `sha256`, one row a file.
+        rows: `detector.datasets.table.COLUMNS` and `sha256`, one row a file.
         notes: what was left out, one sentence each.
     """
 

@@ -25,9 +25,9 @@ from typing import Any
 
 import pandas as pd
 
+from detector.datasets.splits import assign_groups, assign_splits, check_splits
+from detector.datasets.table import IMAGE_ENDINGS, VIDEO_ENDINGS, Table, make_table
 from detector.errors import TrainingError
-from detector.training.splits import assign_groups, assign_splits, check_splits
-from detector.training.table import IMAGE_ENDINGS, VIDEO_ENDINGS, Table, make_table
 
 Row = dict[str, Any]
 

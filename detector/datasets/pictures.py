@@ -11,10 +11,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from detector.clip import Image
 from detector.errors import ClipError
-from detector.faces import Face, crop_face
-from detector.weights import EnsembleSpec
+from detector.faces.face import Face
+from detector.faces.geometry import crop_face
+from detector.media.clip import Image
+from detector.models.spec import EnsembleSpec
 
 
 def read_picture(path: Path) -> Image:
@@ -48,7 +49,7 @@ def face_of_crop(picture: Image, crop_factor: float) -> Face:
     return Face((x - half, y - half, x + half, y + half), ((x, y),) * 6, 1.0)
 
 
-def cut_again(picture: Image, crop_factor: float, ensemble: EnsembleSpec) -> Image:
+def crop_from_frame(picture: Image, crop_factor: float, ensemble: EnsembleSpec) -> Image:
     """A crop as the networks see it: RGB uint8 [s, s, 3], s = `ensemble.crop_size`.
 
     Args:

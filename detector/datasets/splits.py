@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from detector.datasets.table import Table
 from detector.errors import TrainingError
-from detector.training.table import Table
 
 SHARES = (("train", 0.8), ("val", 0.1), ("test", 0.1))
 LARGEST = 0.5  # a group with more of the clips than this makes splitting pointless

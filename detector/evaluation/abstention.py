@@ -11,11 +11,13 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from detector import bootstrap
-from detector.alterations import ALTERATIONS
-from detector.bootstrap import estimate_rate, resample
-from detector.evaluate import describe_run
-from detector.evaluation_result import (
+from detector.analysis.finding import MIN_BITS_PER_PIXEL_OTHERS, MIN_FRAMES, STEADY
+from detector.datasets.labelled import Labelled
+from detector.evaluation import bootstrap
+from detector.evaluation.alterations import ALTERATIONS
+from detector.evaluation.bootstrap import estimate_rate, resample
+from detector.evaluation.evaluate import describe_run
+from detector.evaluation.result import (
     VERSION,
     Abstained,
     Abstention,
@@ -23,18 +25,10 @@ from detector.evaluation_result import (
     Estimate,
     QualityRule,
 )
-from detector.finding import (
-    BRIGHTNESS,
-    MIN_BITS_PER_PIXEL_OTHERS,
-    MIN_DETAIL,
-    MIN_FRAMES,
-    MIN_SIZE,
-    STEADY,
-)
-from detector.labelled import Labelled
-from detector.labelled_scores import LabelledScores
-from detector.scoring import Scorer
-from detector.weights import EnsembleSpec
+from detector.evaluation.scores import LabelledScores
+from detector.faces.quality import BRIGHTNESS, MIN_DETAIL, MIN_SIZE
+from detector.models.scorer import Scorer
+from detector.models.spec import EnsembleSpec
 
 COVERAGES = tuple(round(0.05 * step, 2) for step in range(1, 21))
 

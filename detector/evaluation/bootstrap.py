@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.evaluation_result import Estimate
+from detector.evaluation.result import Estimate
 
 RESAMPLES = 1000
 SEED = 7

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from detector.errors import ModelError
-from detector.scoring import Crops, Logits, Scorer
-from detector.weights import EnsembleSpec
+from detector.models.scorer import Crops, Logits, Scorer
+from detector.models.spec import EnsembleSpec
 
 CHUNK = 32  # crops scored before what is new is written down
 

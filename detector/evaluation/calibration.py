@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from detector import bootstrap, metrics
-from detector.aggregation import Aggregation
+from detector.datasets.labelled import Labelled
 from detector.errors import EvaluationError
-from detector.evaluate import (
+from detector.evaluation import bootstrap, metrics
+from detector.evaluation.evaluate import (
     best_aggregation,
     compare_aggregations,
     describe_run,
@@ -28,18 +28,18 @@ from detector.evaluate import (
     measure_table,
     reliability_of,
 )
-from detector.evaluation_result import (
-    VERSION,
-    Calibration,
-    FitQuality,
-    LimitFit,
-    write,
+from detector.evaluation.fitting import (
+    LEAST_WEIGHT,
+    fit_bands,
+    fit_ensemble,
+    fit_temperature,
+    fit_weights,
 )
-from detector.fitting import LEAST_WEIGHT, fit_bands, fit_ensemble, fit_temperature, fit_weights
-from detector.labelled import Labelled
-from detector.labelled_scores import LabelledScores
-from detector.scoring import Scorer
-from detector.weights import MODELS, EnsembleSpec
+from detector.evaluation.result import VERSION, Calibration, FitQuality, ThresholdFit, write
+from detector.evaluation.scores import LabelledScores
+from detector.files import MODELS
+from detector.models.scorer import Scorer
+from detector.models.spec import Aggregation, EnsembleSpec
 
 FILE = "calibration.json"
 
@@ -228,7 +228,7 @@ def _quality(
     )
 
 
-def _note(labelled: Labelled, limits: Sequence[LimitFit]) -> str:
+def _note(labelled: Labelled, limits: Sequence[ThresholdFit]) -> str:
     some, strong = limits[1], limits[2]
     text = (
         f"Calibrated on {some.real} unaltered validation clips: at most {some.upper:.1%} of such "

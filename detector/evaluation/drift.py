@@ -19,9 +19,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.evaluation_result import Distribution, Estimate, Evaluation, Metrics, Run
-from detector.rates import interval, number, percent
-from detector.store import Store
+from detector.evaluation.estimates import interval, number, percent
+from detector.evaluation.result import Distribution, Estimate, Evaluation, Metrics, Run
+from detector.library.store import Library
 
 Numbers = NDArray[np.float64]
 Level = Literal["unknown", "stable", "moderate", "large"]
@@ -116,7 +116,7 @@ class Change:
 
 
 def recent_faces(
-    store: Store, run: Run, since: datetime.datetime | None = None, most: int = MOST_FACES
+    store: Library, run: Run, since: datetime.datetime | None = None, most: int = MOST_FACES
 ) -> Recent:
     """The faces of recent analyses, with logits under the reference's weights and temperatures.
 

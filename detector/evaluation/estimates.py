@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from detector.evaluation_result import Estimate
+from detector.evaluation.result import Estimate
 
 
 def interval(estimate: Estimate, count: int) -> Estimate:

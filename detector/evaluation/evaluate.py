@@ -13,11 +13,13 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from detector import bootstrap, metrics
-from detector.aggregation import AGGREGATIONS, Aggregation
-from detector.bootstrap import Resamples, estimate, estimate_rate, resample
+from detector.analysis.aggregation import AGGREGATIONS
+from detector.datasets.labelled import Labelled
 from detector.errors import EvaluationError
-from detector.evaluation_result import (
+from detector.evaluation import bootstrap, metrics
+from detector.evaluation.bootstrap import Resamples, estimate, estimate_rate, resample
+from detector.evaluation.metrics import Labels, Numbers
+from detector.evaluation.result import (
     VERSION,
     AggregationScore,
     Bin,
@@ -30,13 +32,11 @@ from detector.evaluation_result import (
     Metrics,
     Run,
     UsedData,
+    run_of,
 )
-from detector.evaluation_run import run_of
-from detector.labelled import Labelled
-from detector.labelled_scores import MEASURES, LabelledScores
-from detector.metrics import Labels, Numbers
-from detector.scoring import Scorer
-from detector.weights import Bands, EnsembleSpec
+from detector.evaluation.scores import MEASURES, LabelledScores
+from detector.models.scorer import Scorer
+from detector.models.spec import Aggregation, Bands, EnsembleSpec
 
 FEW = 30  # items of a class below which a number is hardly worth reading
 

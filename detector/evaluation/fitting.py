@@ -15,10 +15,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from detector import metrics
-from detector.bootstrap import RESAMPLES, SEED, resample
-from detector.evaluation_result import LimitFit
-from detector.weights import Bands, EnsembleSpec
+from detector.evaluation import metrics
+from detector.evaluation.bootstrap import RESAMPLES, SEED, resample
+from detector.evaluation.result import ThresholdFit
+from detector.models.spec import Bands, EnsembleSpec
 
 Numbers = NDArray[np.float64]
 Labels = NDArray[np.int64]
@@ -127,9 +127,9 @@ def needed(rate: float) -> int:
     return math.ceil(math.log(1 - CERTAINTY) / math.log(1 - rate))
 
 
-def fit_limit(
+def fit_threshold(
     band: str, reals: Numbers, sources: list[str], rate: float, seed: int = SEED
-) -> LimitFit:
+) -> ThresholdFit:
     """The lowest limit that keeps a real-side false-positive rate, as far as the data can say.
 
     Args:
@@ -153,7 +153,7 @@ def fit_limit(
     above = int((reals >= limit).sum())
     upper = upper_bound(above, count)
     low, high = _interval(reals, sources, rate, seed)
-    return LimitFit(
+    return ThresholdFit(
         band=band,
         rate=rate,
         logit=float(limit),
@@ -170,7 +170,7 @@ def fit_limit(
 
 def fit_bands(
     labels: Labels, logits: Numbers, sources: list[str], seed: int = SEED
-) -> tuple[Bands, tuple[LimitFit, ...]]:
+) -> tuple[Bands, tuple[ThresholdFit, ...]]:
     """The three limits on the ensemble's logit, in rising order, and how they came about.
 
     *Inconclusive* starts where the data cannot rule out that the limit of *some* lies, or where
@@ -185,14 +185,14 @@ def fit_bands(
     real = labels == 0
     reals = logits[real]
     of_reals = [source for source, is_real in zip(sources, real, strict=True) if is_real]
-    some = fit_limit("some", reals, of_reals, SOME, seed)
-    strong = fit_limit("strong", reals, of_reals, STRONG, seed)
+    some = fit_threshold("some", reals, of_reals, SOME, seed)
+    strong = fit_threshold("strong", reals, of_reals, STRONG, seed)
     missed = (
         float(np.quantile(logits[~real], MISSED, method="lower")) if (~real).any() else some.low
     )
     lowest = math.floor(min(missed, some.low, some.logit - 0.01) * 1e4) / 1e4
     above = int((reals >= lowest).sum())
-    inconclusive = LimitFit(
+    inconclusive = ThresholdFit(
         band="inconclusive",
         rate=above / len(reals),
         logit=lowest,

@@ -13,16 +13,24 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from detector.alterations import ALTERATIONS, Alteration, alter, rate_of, read_pictures, still
-from detector.analysis import Engine, Settings, analyse
-from detector.clip import open_container
+from detector.analysis.engine import Engine
+from detector.analysis.scan import scan
 from detector.errors import ClipError, EvaluationError
-from detector.evaluation_result import VERSION, Run, UsedData
-from detector.evaluation_run import run_of
+from detector.evaluation.alterations import (
+    ALTERATIONS,
+    Alteration,
+    alter,
+    rate_of,
+    read_pictures,
+    still,
+)
+from detector.evaluation.result import VERSION, Run, UsedData, run_of
+from detector.files import ASSETS, sha256_of
+from detector.media.reader import open_container
+from detector.models.scorer import Scorer
 from detector.result import Analysis
 from detector.samples import samples
-from detector.scoring import Scorer
-from detector.weights import ASSETS, sha256_of
+from detector.settings import Settings
 
 BLENDED = ("demo_selfblend_hopper.mp4",)  # all other samples are unaltered
 FRAMES = 16
@@ -160,7 +168,7 @@ def _analysed(
 ) -> Analysis:
     """The sample after the alteration; its temporary file is gone again."""
     if not alteration.steps:
-        return analyse(file.path, settings, engine)
+        return scan(file.path, settings, engine)
     seed = int(sha256_of(file.path)[:8], 16)
     with tempfile.TemporaryDirectory(prefix="veriframe-") as folder:
         pictures, rate = read_pictures(file.path), Fraction(25)
@@ -169,7 +177,7 @@ def _analysed(
         else:
             pictures = still(_picture(file.path))
         path = alter(pictures, alteration, Path(folder), rate, seed)
-        return analyse(path, settings, engine)
+        return scan(path, settings, engine)
 
 
 def _picture(path: Path):  # type: ignore[no-untyped-def]  # one picture, RGB uint8 [h, w, 3]

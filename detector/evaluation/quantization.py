@@ -14,97 +14,36 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import detector
-from detector.analysis import Engine, Settings, analyse
-from detector.clip import ClipReader
+from detector.datasets.labelled import Labelled
+from detector.datasets.pictures import crop_from_frame, read_picture
 from detector.errors import DetectorError, ModelError
-from detector.faces import BlazeFace, ConfirmedFaces, FaceDetector, crop_face
-from detector.labelled import Labelled
-from detector.labelled_pictures import cut_again, read_picture
-from detector.openvino_scoring import OpenVinoScorer, convert
-from detector.samples import samples
-from detector.scoring import Crops, Logits, Scorer, combine, in_batches
-from detector.weights import (
-    ASSETS,
-    EnsembleSpec,
-    NetworkSpec,
-    QuantizedSpec,
-    read_ensemble,
-    sha256_of_pair,
+from detector.evaluation.agreement import (
+    NetworkAgreement,
+    Quantization,
+    agreement,
+    agreement_on_samples,
+    refuse_if_worse,
+    sample_files,
 )
+from detector.faces.blazeface import BlazeFace, ConfirmedFaces
+from detector.faces.face import FaceDetector
+from detector.faces.geometry import crop_face
+from detector.files import ASSETS
+from detector.media.reader import ClipReader
+from detector.models.integrity import sha256_of_pair
+from detector.models.openvino_scorer import OpenVinoScorer, convert
+from detector.models.scorer import Crops, Logits, in_batches
+from detector.models.spec import EnsembleSpec, NetworkSpec, QuantizedSpec, read_ensemble
 
 FILE = ASSETS / "model_card" / "quantization.json"
 KEPT_IN_FLOAT = {"resnet50": 2, "xception": 5}  # last convolutions and dense layers
 ALLOWED_DIFFERENCE = 0.35  # mean |int8 - float32| of a network's logits, over all crops
-ALLOWED_LOSS = 0.005  # of the AUC
-
-
-@dataclass(frozen=True)
-class SampleAgreement:
-    """One shipped clip scored twice.
-
-    Attributes:
-        name: file name of the sample.
-        band, band_int8: of the finding in float32 and in int8; None where it is not judged.
-        mean, most: absolute difference of the ensemble's logit over its faces; None without.
-    """
-
-    name: str
-    band: str | None
-    band_int8: str | None
-    mean: float | None
-    most: float | None
-
-
-@dataclass(frozen=True)
-class NetworkAgreement:
-    """One network on labelled crops; frame level.
-
-    Attributes:
-        mean, most: absolute difference of logits.
-        auc, auc_int8: area under the ROC curve in float32 and in int8.
-    """
-
-    mean: float
-    most: float
-    auc: float
-    auc_int8: float
-
-
-@dataclass(frozen=True)
-class Quantization:
-    """How the int8 models were built, and how they agree with float32.
-
-    Attributes:
-        software: versions of Veriframe, OpenVINO and NNCF.
-        weights: SHA-256 of the weights by network.
-        models: SHA-256 of the int8 models by network.
-        kept_in_float: convolutions and dense layers that stay in float32, by network.
-        restored: True where NNCF's accuracy control had to take further layers back.
-        crops: number of calibration crops; `fingerprint` is the SHA-256 of their pixels.
-        samples: agreement on every shipped clip.
-        data: name and split of the labelled crops; None where none were given.
-        checked: number of those crops.
-        networks: agreement on them, by network and for "ensemble".
-    """
-
-    software: dict[str, str]
-    weights: dict[str, str]
-    models: dict[str, str]
-    kept_in_float: dict[str, int]
-    restored: dict[str, bool]
-    crops: int
-    fingerprint: str
-    samples: tuple[SampleAgreement, ...]
-    data: str | None
-    checked: int
-    networks: dict[str, NetworkAgreement]
 
 
 def calibration_crops(
@@ -159,7 +98,7 @@ def crops_of(labelled: Labelled, ensemble: EnsembleSpec) -> tuple[Crops, Any]:
             picture = read_picture(labelled.root / row.path)
         except DetectorError:
             continue
-        crops.append(cut_again(picture, float(row.crop_factor), ensemble))
+        crops.append(crop_from_frame(picture, float(row.crop_factor), ensemble))
         labels.append(int(row.label))
     if not crops:
         raise ModelError(
@@ -333,78 +272,11 @@ def compare_again(folder: Path, check: Labelled | None = None) -> Quantization:
     return report
 
 
-def agreement(
-    full: Scorer, quick: Scorer, crops: Crops, labels: Any
-) -> dict[str, NetworkAgreement]:
-    """Each network and the "ensemble" on labelled crops, in float32 and in int8."""
-    from sklearn.metrics import roc_auc_score
-
-    one, other = full.logits(crops), quick.logits(crops)
-    one["ensemble"], other["ensemble"] = (
-        combine(scorer.ensemble, logits) for scorer, logits in ((full, one), (quick, other))
-    )
-    return {
-        name: NetworkAgreement(
-            mean=float(np.abs(one[name] - other[name]).mean()),
-            most=float(np.abs(one[name] - other[name]).max()),
-            auc=float(roc_auc_score(labels, one[name])),
-            auc_int8=float(roc_auc_score(labels, other[name])),
-        )
-        for name in one
-    }
-
-
-def agreement_on_samples(full: Scorer, quick: Scorer) -> Iterable[SampleAgreement]:
-    """Every shipped clip and portrait, analysed with both."""
-    one, other = _Installed(full), _Installed(quick)
-    for path in _sample_files():
-        first, second = (analyse(path, Settings(frames=8), engine) for engine in (one, other))
-        gaps = [
-            abs(a.logit - b.logit)
-            for frame, again in zip(first.frames, second.frames, strict=True)
-            for a, b in zip(frame.faces, again.faces, strict=True)
-        ]
-        yield SampleAgreement(
-            path.name,
-            first.finding.band,
-            second.finding.band,
-            float(np.mean(gaps)) if gaps else None,
-            max(gaps, default=None),
-        )
-
-
-def refuse_if_worse(report: Quantization) -> None:
-    """Raise ModelError where int8 changes a sample's band or loses more AUC than allowed."""
-    for sample in report.samples:
-        if sample.band != sample.band_int8:
-            raise ModelError(
-                f"In int8 {sample.name} would change from {sample.band} to {sample.band_int8}; the "
-                "models stay as they are: calibrate on more data with --data."
-            )
-    for name, found in report.networks.items():
-        if found.auc - found.auc_int8 > ALLOWED_LOSS:
-            raise ModelError(
-                f"In int8 {name} would lose {found.auc - found.auc_int8:.4f} of its AUC, more than "
-                f"{ALLOWED_LOSS}; the models stay as they are: calibrate on more data with --data."
-            )
-
-
 def write(report: Quantization, path: Path = FILE) -> None:
     """Keep the report for the model card."""
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(dataclasses.asdict(report), indent=1, ensure_ascii=False)
     path.write_text(text + "\n", encoding="utf-8")
-
-
-class _Installed(Engine):
-    """An engine with one scorer."""
-
-    def __init__(self, scorer: Scorer) -> None:
-        super().__init__()
-        self._given = scorer
-
-    def load(self, backend: Any, models: str = "") -> Scorer:
-        return self._given
 
 
 def _beside(ensemble: EnsembleSpec, folder: Path, built: dict[str, dict[str, str]]) -> EnsembleSpec:
@@ -417,14 +289,9 @@ def _beside(ensemble: EnsembleSpec, folder: Path, built: dict[str, dict[str, str
     return dataclasses.replace(ensemble, networks=tuple(networks))
 
 
-def _sample_files() -> list[Path]:
-    portraits = sorted((ASSETS / "samples" / "portraits").iterdir())
-    return [sample.path for sample in samples()] + portraits
-
-
 def _faces_of_samples(ensemble: EnsembleSpec) -> Iterable[Any]:
     finder = ConfirmedFaces()
-    for path in _sample_files():
+    for path in sample_files():
         with ClipReader(path) as reader:
             for frame in reader.sample(24):
                 for face in finder.detect(frame.image):

@@ -23,8 +23,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
+import detector
 from detector.errors import EvaluationError
-from detector.weights import ASSETS
+from detector.files import ASSETS
+from detector.models.scorer import Scorer
 
 MODEL_CARD = ASSETS / "model_card"
 VERSION = "1.0"
@@ -282,7 +284,7 @@ class Robustness:
 
 
 @dataclass(frozen=True)
-class LimitFit:
+class ThresholdFit:
     """A band's limit, as it was fitted on unaltered clips.
 
     Attributes:
@@ -329,7 +331,7 @@ class FitQuality:
 
 @dataclass(frozen=True)
 class Calibration:
-    """`assets/models/calibration.json`; `detector.weights.read_ensemble` takes its numbers.
+    """`assets/models/calibration.json`; `detector.models.spec.read_ensemble` takes its numbers.
 
     Attributes:
         version: of this format.
@@ -345,7 +347,7 @@ class Calibration:
 
     version: str
     run: Run
-    limits: tuple[LimitFit, ...]
+    limits: tuple[ThresholdFit, ...]
     aggregation: str
     aggregations: tuple[AggregationScore, ...]
     fitted: FitQuality
@@ -494,3 +496,24 @@ def _adapter(kind: Hashable) -> Any:
         allow_inf_nan=False, extra="ignore"
     )
     return TypeAdapter(kind)
+
+
+def run_of(scorer: Scorer, *, frames: int, data: UsedData, seed: int, resamples: int) -> Run:
+    """A run with this scorer."""
+    ensemble, bands = scorer.ensemble, scorer.ensemble.bands
+    return Run(
+        software=detector.__version__,
+        ensemble=ensemble.version,
+        models=tuple(
+            UsedModel(n.name, n.version, n.sha256, n.weight, n.temperature)
+            for n in ensemble.networks
+        ),
+        backend=scorer.backend,
+        precision=scorer.precision,
+        bands=UsedBands(bands.inconclusive, bands.some, bands.strong, ensemble.calibrated),
+        aggregation=ensemble.aggregation,
+        frames=frames,
+        data=data,
+        seed=seed,
+        resamples=resamples,
+    )

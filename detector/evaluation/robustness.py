@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from detector import bootstrap
-from detector.alterations import ALTERATIONS, Alteration
-from detector.evaluate import describe_run, measure_table
-from detector.evaluation_result import VERSION, Robustness, Variant
-from detector.labelled import Labelled
-from detector.labelled_scores import LabelledScores
-from detector.scoring import Scorer
+from detector.datasets.labelled import Labelled
+from detector.evaluation import bootstrap
+from detector.evaluation.alterations import ALTERATIONS, Alteration
+from detector.evaluation.evaluate import describe_run, measure_table
+from detector.evaluation.result import VERSION, Robustness, Variant
+from detector.evaluation.scores import LabelledScores
+from detector.models.scorer import Scorer
 
 NOTES = (
     "The encoders are FFmpeg's; a few files in a hundred differ in some bits from run to run, so "

@@ -12,19 +12,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from detector.aggregation import Aggregation, aggregate
-from detector.alterations import Alteration, alter, rate_of, read_pictures, still
-from detector.analysis import Engine, Settings, analyse
-from detector.backends import Backend
-from detector.clip import Image
-from detector.detail import fine_detail
+from detector.analysis.aggregation import aggregate
+from detector.analysis.engine import Engine
+from detector.analysis.scan import scan
+from detector.datasets.labelled import Labelled
+from detector.datasets.pictures import crop_from_frame, face_of_crop, read_picture
 from detector.errors import ClipError, EvaluationError
-from detector.finding import measure, why_unusable
-from detector.labelled import Labelled
-from detector.labelled_pictures import cut_again, face_of_crop, read_picture
+from detector.evaluation.alterations import Alteration, alter, rate_of, read_pictures, still
+from detector.faces.quality import fine_detail, measure, why_unusable
+from detector.media.clip import Image
+from detector.models.scorer import Scorer
+from detector.models.spec import Aggregation, EnsembleSpec
 from detector.result import Analysis
-from detector.scoring import Scorer
-from detector.weights import EnsembleSpec
+from detector.settings import Backend, Settings
 
 BATCH = 32
 MEASURES = ("size", "sharpness", "brightness")
@@ -122,13 +122,13 @@ def score_labelled(
         EvaluationError: no item can be scored.
         ModelError: weights or backend are not there.
     """
-    scan = _Scan(labelled, engine, backend, frames, alteration)
+    gathered = _Scan(labelled, engine, backend, frames, alteration)
     rows = labelled.rows.sort_values(["kind", "path"])
     for done, row in enumerate(rows.itertuples(index=False), start=1):
-        scan.add(row)
+        gathered.add(row)
         if on_progress and (done % BATCH == 0 or done == len(rows)):
             on_progress(done, len(rows))
-    return scan.finish()
+    return gathered.finish()
 
 
 class _Scan:
@@ -194,7 +194,7 @@ class _Scan:
             # All frames show the same; the middle one is coded as most frames of a clip are.
             picture = pictures[len(pictures) // 2]
             factor *= self._alteration.kept
-        crop = cut_again(picture, factor, self._scorer.ensemble)
+        crop = crop_from_frame(picture, factor, self._scorer.ensemble)
         quality = measure(face_of_crop(picture, factor), crop)
         self._crops.append(crop)
         number = self._frames.get(row.clip, 0)
@@ -219,7 +219,7 @@ class _Scan:
             except ClipError:
                 self._failed += 1
                 return
-        analysis = analyse(path, self._settings, self._engine)
+        analysis = scan(path, self._settings, self._engine)
         faces = list(_faces_of(row.clip, analysis, self._frames.get(row.clip, 0)))
         if not faces:
             self._faceless += 1

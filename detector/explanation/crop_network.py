@@ -14,8 +14,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from detector.networks import FaceNetwork
-from detector.weights import EnsembleSpec, NetworkSpec
+from detector.models.networks import FaceNetwork
+from detector.models.spec import EnsembleSpec, NetworkSpec
 
 
 class CropNetwork(nn.Module):
@@ -40,7 +40,7 @@ class CropNetwork(nn.Module):
     def forward(self, crops: Tensor) -> Tensor:
         """Logits float32 [n] of crops float32 [n, 3, s, s] in [0, 1]; any side s.
 
-        The same numbers as `detector.networks.normalise` and the network give, with a gradient.
+        The numbers that `detector.models.networks.normalise` and the network give, with a gradient.
         """
         side = self.spec.input_size
         if crops.shape[-1] != side:

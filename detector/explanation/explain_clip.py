@@ -6,25 +6,28 @@ Writes a picture, the numbers behind it and a description, each under one name:
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from detector.attributions import IG_STEPS, WINDOWS, Explanation, ProgressCallback
-from detector.caged_clip import frame_at
 from detector.errors import ExplanationError
-from detector.faces import ConfirmedFaces, Face, crop_face
-from detector.faithfulness import Faithfulness, faithfulness
-from detector.heatmaps import Image, png_bytes
-from detector.layers import layer
-from detector.methods import ENSEMBLE, GRAD_CAM, METHODS
+from detector.explanation.faithfulness import Faithfulness, faithfulness
+from detector.explanation.heatmaps import Image, png_bytes
+from detector.explanation.layers import layer
+from detector.explanation.methods.base import ProgressCallback
+from detector.explanation.methods.integrated_gradients import IG_STEPS
+from detector.explanation.methods.occlusion import WINDOWS
+from detector.explanation.methods.registry import ENSEMBLE, GRAD_CAM
+from detector.explanation.result import Explanation
+from detector.faces.blazeface import ConfirmedFaces
+from detector.faces.face import Face
+from detector.faces.geometry import crop_face
+from detector.media.sandboxed_clip import frame_at
 
 if TYPE_CHECKING:
-    from detector.explainer import Explainer
+    from detector.explanation.explainer import Explainer
 
 NETWORKS = ("resnet50", "xception", ENSEMBLE)
 
@@ -73,7 +76,7 @@ def explain(
     Args:
         path: a clip or picture.
         seconds: the frame on screen at this time is taken.
-        method: a name in `detector.methods.METHODS`.
+        method: a name in `detector.explanation.methods.registry.METHODS`.
         network: "resnet50", "xception" or "ensemble"; by default that of `address`, or the
             ensemble.
         address: layer for Grad-CAM and Guided Grad-CAM, e.g. "resnet50:48".
@@ -87,7 +90,7 @@ def explain(
         ClipError: the clip cannot be read.
         ExplanationError: there is no such face, layer, method or network.
     """
-    from detector.explainer import Explainer
+    from detector.explanation.explainer import Explainer
 
     found_layer = layer(address) if address else None  # a wrong address fails before any work
     network = network or (found_layer.network if found_layer else ENSEMBLE)
@@ -168,70 +171,6 @@ def write(result: FaceExplanation, folder: Path, opacity: float) -> tuple[Path, 
         ) from error
     picture, arrays, description = (folder / (name + suffix) for suffix in contents)
     return picture, arrays, description
-
-
-def add_explain_arguments(parser: argparse.ArgumentParser) -> None:
-    """Give `parser` the arguments of `explain`."""
-    parser.add_argument("clip", type=Path, help="clip or picture")
-    parser.add_argument("--time", type=float, default=0.0, help="seconds into the clip (0)")
-    parser.add_argument(
-        "--method", choices=tuple(METHODS), default=GRAD_CAM, help=f"attribution ({GRAD_CAM})"
-    )
-    parser.add_argument(
-        "--network",
-        choices=NETWORKS,
-        help="network to explain (that of --layer, or the ensemble)",
-    )
-    parser.add_argument("--layer", help="for Grad-CAM: for example resnet50:48 or xception:36")
-    parser.add_argument("--face", type=int, default=0, help="face, counted from the left (0)")
-    parser.add_argument(
-        "--steps", type=int, default=IG_STEPS, help=f"of Integrated Gradients ({IG_STEPS})"
-    )
-    parser.add_argument(
-        "--windows", type=int, default=WINDOWS, help=f"of Occlusion, along one side ({WINDOWS})"
-    )
-    parser.add_argument("--opacity", type=float, default=0.55, help="of the map, 0 to 1 (0.55)")
-    parser.add_argument("--faithfulness", action="store_true", help="also test the map by deletion")
-    parser.add_argument("--out", type=Path, default=Path(), help="folder for the files (.)")
-
-
-def run_explain(args: argparse.Namespace) -> int:
-    """Explain, write, and say what was written; progress goes to standard error.
-
-    Raises:
-        DetectorError: with one sentence, for the command line to print.
-    """
-    if not 0 <= args.opacity <= 1:
-        raise ExplanationError("The opacity goes from 0 to 1.")
-    result = explain(
-        args.clip,
-        args.time,
-        args.method,
-        args.network,
-        args.layer,
-        number=args.face,
-        steps=args.steps,
-        windows=args.windows,
-        check=args.faithfulness,
-        progress=_print_progress if sys.stderr.isatty() else None,
-    )
-    paths = write(result, args.out, args.opacity)
-    explanation = result.explanation
-    looked_at = f" at {', '.join(explanation.layers)}" if explanation.layers else ""
-    print(
-        f"{result.clip}, {result.time:.2f} s, face {result.number}: "
-        f"{METHODS[explanation.method].title}{looked_at}, {explanation.network}, "
-        f"logit {explanation.logit:+.2f}"
-    )
-    if result.faithfulness:
-        print(result.faithfulness.sentence)
-    for path in paths:
-        print(path)
-    return 0
-
-
-def _print_progress(share: float) -> None:
-    print(f"\r{share:4.0%}", end="\n" if share >= 1 else "", file=sys.stderr, flush=True)
 
 
 def _description(result: FaceExplanation) -> dict[str, object]:

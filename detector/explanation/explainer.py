@@ -21,38 +21,36 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.activations import FeatureMaps, feature_maps
-from detector.attributions import (
-    IG_STEPS,
-    WINDOWS,
-    CancelCallback,
-    Explanation,
-    ProgressCallback,
-    Watched,
-    grad_cam,
-    guided_grad_cam,
-    integrated_gradients,
-    occlusion,
-    passes,
-    stop_if,
-    weighted_sum,
-)
 from detector.errors import ExplanationError
-from detector.heatmaps import Image
-from detector.layers import TITLES, Layer, last_convolution, layer
-from detector.methods import (
+from detector.explanation.feature_maps import FeatureMaps, feature_maps
+from detector.explanation.heatmaps import Image
+from detector.explanation.layer import TITLES, Layer
+from detector.explanation.layers import last_convolution, layer
+from detector.explanation.methods.base import (
+    CancelCallback,
+    ProgressCallback,
+    ProgressForward,
+    stop_if,
+)
+from detector.explanation.methods.grad_cam import grad_cam, guided_grad_cam, weighted_sum
+from detector.explanation.methods.integrated_gradients import IG_STEPS, integrated_gradients
+from detector.explanation.methods.occlusion import WINDOWS, occlusion, occlusion_passes
+from detector.explanation.methods.registry import (
     ENSEMBLE,
     GRAD_CAM,
+    GUIDED_GRAD_CAM,
     INTEGRATED_GRADIENTS,
     method_named,
 )
-from detector.walk import Walk, walk
-from detector.weights import MODELS, EnsembleSpec, read_ensemble
+from detector.explanation.result import Explanation
+from detector.explanation.walk import Walk, walk
+from detector.files import MODELS
+from detector.models.spec import EnsembleSpec, read_ensemble
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from detector.ensemble import CropNetwork
+    from detector.explanation.crop_network import CropNetwork
 
 Kept = TypeVar("Kept")
 
@@ -150,7 +148,7 @@ class Explainer:
 
         Args:
             crop: RGB uint8 [s, s, 3] with s = `spec.crop_size`.
-            method: a name in `detector.methods.METHODS`.
+            method: a name in `detector.explanation.methods.registry.METHODS`.
             network: "resnet50", "xception" or "ensemble".
             layer: address that (Guided) Grad-CAM looks at; by default the last convolution, and
                 for the ensemble that of each network.
@@ -227,7 +225,7 @@ class Explainer:
         import torch
 
         self._check(network)
-        watched = Watched(self._whole(network), len(crops), progress, cancelled)
+        watched = ProgressForward(self._whole(network), len(crops), progress, cancelled)
         parts = []
         with torch.inference_mode():
             for start in range(0, len(crops), BATCH):
@@ -327,15 +325,15 @@ class Explainer:
         return layer(address, self.spec.network(name).input_size)
 
     def _factors(self) -> dict[str, float]:
-        from detector.ensemble import factors
+        from detector.explanation.crop_network import factors
 
         return factors(self.spec)
 
     def _network(self, name: str) -> CropNetwork:
         import torch
 
-        from detector.ensemble import CropNetwork
-        from detector.networks import load_network
+        from detector.explanation.crop_network import CropNetwork
+        from detector.models.networks import load_network
 
         with self._lock:
             if name not in self._networks:
@@ -347,12 +345,12 @@ class Explainer:
             return self._networks[name]
 
     def _view(self, name: str) -> CropNetwork:
-        from detector.ensemble import private_view
+        from detector.explanation.crop_network import private_view
 
         return private_view(self._network(name))
 
     def _whole(self, name: str) -> nn.Module:
-        from detector.ensemble import EnsembleNetwork
+        from detector.explanation.crop_network import EnsembleNetwork
 
         if name != ENSEMBLE:
             return self._view(name)
@@ -377,3 +375,14 @@ class Explainer:
         with self._lock:
             before = self._seconds_a_pass.get(network, seconds)
             self._seconds_a_pass[network] = (before + seconds) / 2
+
+
+def passes(method: str, crop_size: int, steps: int = IG_STEPS, windows: int = WINDOWS) -> float:
+    """What a method costs, in forward passes of one crop, as `benchmarks.explanations` has it."""
+    if method == GRAD_CAM:
+        return 1.3
+    if method == GUIDED_GRAD_CAM:
+        return 4.8
+    if method == INTEGRATED_GRADIENTS:
+        return 2.3 * steps + 4
+    return 1.1 * occlusion_passes(crop_size, windows)

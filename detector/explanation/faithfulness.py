@@ -21,16 +21,22 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.attributions import CancelCallback, Explanation, ProgressCallback, Watched, blurred
 from detector.errors import ExplanationError
-from detector.heatmaps import Image
-from detector.layers import TITLES
-from detector.methods import METHODS
+from detector.explanation.heatmaps import Image
+from detector.explanation.layer import TITLES
+from detector.explanation.methods.base import (
+    CancelCallback,
+    ProgressCallback,
+    ProgressForward,
+    blurred,
+)
+from detector.explanation.methods.registry import METHODS
+from detector.explanation.result import Explanation
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from detector.explainer import Explainer
+    from detector.explanation.explainer import Explainer
 
 SQUARE = 16  # side of the squares that are blurred away, pixels, about
 SHARES = tuple(round(0.05 * step, 2) for step in range(21))
@@ -244,7 +250,7 @@ def _infidelity(
     import torch
     from captum.metrics import infidelity
 
-    watched = Watched(
+    watched = ProgressForward(
         explainer.network(explanation.network), INFIDELITY_PASSES, progress, cancelled
     )
     pixels = torch.tensor(crop).permute(2, 0, 1)[None].float().to(explainer.device) / 255

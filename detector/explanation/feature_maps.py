@@ -1,7 +1,7 @@
 """Feature maps: what each filter of a layer makes of a face, and which filters matter.
 
 Read through Captum's `LayerActivation`, any number of layers in one forward pass. What a layer's
-output is, is said in `detector.layers`.
+output is, is said in `detector.explanation.layers`.
 """
 
 from __future__ import annotations
@@ -15,13 +15,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.errors import ExplanationError
-from detector.heatmaps import OPACITY, Image, Map, Scale, colour, npz_bytes, overlay, scale_for
-from detector.layers import Layer
+from detector.explanation.heatmaps import (
+    OPACITY,
+    Image,
+    Map,
+    Scale,
+    colour,
+    npz_bytes,
+    overlay,
+    scale_for,
+)
+from detector.explanation.layer import Layer
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from detector.ensemble import CropNetwork
+    from detector.explanation.crop_network import CropNetwork
 
 
 CLIPPED = 99.5  # percentile of |values| at the end of a colour scale

@@ -22,67 +22,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from detector.errors import ExplanationError
-from detector.weights import read_ensemble
+from detector.explanation.captions import caption_of
+from detector.explanation.layer import CONVOLUTION, DENSE, SEPARABLE, TITLES, Layer
+from detector.models.spec import read_ensemble
 
-TITLES = {"resnet50": "ResNet50", "xception": "Xception"}
 """The networks as people read their names."""
-
-PRESETS = {
-    "resnet50": ("resnet50:1", "resnet50:24", "resnet50:48"),
-    "xception": ("xception:1", "xception:18", "xception:36"),
-}
 """The layers that the paper shows (ResNet50), and their like in Xception."""
-
-CONVOLUTION, SEPARABLE, DENSE = "convolution", "separable convolution", "dense"
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One numbered layer of one network.
-
-    Attributes:
-        address: "resnet50:24", "xception:36", "resnet50:dense1".
-        network: "resnet50" or "xception".
-        number: place in the forward order; None for a dense layer.
-        title: "Layer 24", "Stem (layer 0)", "Dense 1".
-        name: module that holds the weights, inside the trunk ("layer3.0.conv3"), or inside the
-            whole network for a dense layer ("head.0").
-        output: module whose output is the layer's output, from the root of a `FaceNetwork`.
-        kind: "convolution", "separable convolution" or "dense".
-        inputs: channels (or values) that go in.
-        filters: channels (or values) that come out; each is one feature map.
-        kernel: side of the filters, positions; 1 for a dense layer.
-        stride: positions skipped between two outputs; 1 for a dense layer.
-        shape: of the output, (filters, height, width) for an input of `input_size` pixels;
-            (filters,) for a dense layer.
-        input_size: side of the network's input, pixels.
-        receptive_field: side in input pixels of the square that one output value can depend
-            on; larger than `input_size` where the square reaches past the crop.
-        signed: False where a ReLU has removed what is negative.
-        caption: one sentence for a class.
-    """
-
-    address: str
-    network: str
-    number: int | None
-    title: str
-    name: str
-    output: str
-    kind: str
-    inputs: int
-    filters: int
-    kernel: int
-    stride: int
-    shape: tuple[int, ...]
-    input_size: int
-    receptive_field: int
-    signed: bool
-    caption: str
-
-    @property
-    def is_map(self) -> bool:
-        """True where the output has height and width; False for a dense layer."""
-        return len(self.shape) == 3
 
 
 def layers(network: str, input_size: int | None = None) -> tuple[Layer, ...]:
@@ -153,7 +98,7 @@ def _input_sizes() -> dict[str, int]:
 @functools.lru_cache(maxsize=16)
 def _layers(network: str, input_size: int) -> tuple[Layer, ...]:
     walk = _resnet50(input_size) if network == "resnet50" else _xception(input_size)
-    return tuple(replace(found, caption=_caption(found)) for found in walk)
+    return tuple(replace(found, caption=caption_of(found)) for found in walk)
 
 
 @dataclass
@@ -290,79 +235,3 @@ def _xception(input_size: int) -> Iterator[Layer]:
     yield separable(36, "conv4", "act4", 2048)
     whole = signal.field + (signal.size - 1) * signal.step
     yield _dense("xception", "Dense 1", "head.1", "head.1", 2048, 1, input_size, whole, True)
-
-
-def _caption(found: Layer) -> str:
-    if not found.is_map:
-        return _dense_caption(found)
-    return f"{_what_it_does(found)}; {_what_it_can_see(found)}{_where_it_goes(found)}."
-
-
-def _dense_caption(found: Layer) -> str:
-    if found.filters > 1:
-        return (
-            f"Each of {found.filters} units weighs all {found.inputs:,} maps of layer 48, averaged "
-            "over the face, so that where something was seen is gone and only how strongly is left."
-        )
-    source = (
-        f"the {found.inputs} units of dense 1"
-        if found.network == "resnet50"
-        else f"the {found.inputs:,} maps of layer 36, averaged over the face,"
-    )
-    return (
-        f"One unit adds up {source} to the logit: above 0 speaks for manipulation, "
-        "below 0 against it."
-    )
-
-
-def _what_it_does(found: Layer) -> str:
-    halves = " and halves the resolution" if found.stride == 2 else ""
-    if found.kind == SEPARABLE:
-        return (
-            f"A separable convolution looks at each of {found.inputs:,} channels by itself in "
-            f"windows of 3 × 3, then mixes them into {found.filters:,} maps"
-        )
-    if found.inputs == 3:
-        return (
-            f"{found.filters} filters of {found.kernel} × {found.kernel} pixels look straight at "
-            f"the picture{halves.replace('halves', 'halve')}"
-        )
-    if found.kernel == 1:
-        verb = "widens" if found.filters > found.inputs else "condenses"
-        if found.filters == found.inputs:
-            verb = "recombines"
-        shortcut = (
-            ", to which the block's shortcut is added" if found.name.endswith("conv3") else ""
-        )
-        return (
-            f"A 1 × 1 convolution {verb} {found.inputs:,} channels into {found.filters:,}, "
-            f"position by position{shortcut}"
-        )
-    return (
-        f"{found.filters} filters compare each position with its neighbours, in windows of "
-        f"{found.kernel} × {found.kernel}{', ' + halves.strip() if halves else ''}"
-    ).replace(", and halves", ", and halve")
-
-
-def _what_it_can_see(found: Layer) -> str:
-    field, share = found.receptive_field, found.receptive_field / found.input_size
-    if share >= 2:
-        return "every value can depend on the whole face crop"
-    if share >= 1:
-        return "a value in the middle can depend on the whole face crop"
-    window = f"one value sees {field} × {field} pixels of {found.input_size}"
-    if field <= 7:
-        return f"{window}, enough for an edge, a colour or grain"
-    if share <= 0.2:
-        return f"{window}, enough for texture and short lines"
-    if share <= 0.5:
-        return f"{window}, about the room of one feature such as an eye or a mouth"
-    return f"{window}, enough for several features and how they sit together"
-
-
-def _where_it_goes(found: Layer) -> str:
-    if found.number == (48 if found.network == "resnet50" else 36):
-        return ", and the average of each map goes on to the dense layer" + (
-            "s" if found.network == "resnet50" else ""
-        )
-    return ""

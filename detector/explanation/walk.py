@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.activations import FeatureMaps, activations
-from detector.heatmaps import Image, colour, scale_for, tiles
-from detector.layers import PRESETS, TITLES, Layer, layer, layers
-from detector.scoring import probability
+from detector.explanation.feature_maps import FeatureMaps, activations
+from detector.explanation.heatmaps import Image, colour, scale_for, tiles
+from detector.explanation.layer import PRESETS, TITLES, Layer
+from detector.explanation.layers import layer, layers
+from detector.models.scorer import probability
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from detector.ensemble import CropNetwork
+    from detector.explanation.crop_network import CropNetwork
 
 SHOWN = 16  # filters in a step's picture: 4 by 4
 

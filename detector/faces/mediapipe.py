@@ -1,7 +1,7 @@
 """BlazeFace through MediaPipe Tasks: the second backend, imported only when it is chosen.
 
 MediaPipe contacts a Google host for usage metrics within seconds of use, with no switch to
-turn that off, and serves one call at a time. The default backend (`detector.faces`) does
+turn that off, and serves one call at a time. The default backend (`detector.faces.blazeface`) does
 neither; `PRIVACY_NOTE` is shown where a person chooses this one.
 """
 
@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 
 from detector.errors import ModelError
-from detector.faces import MIN_OVERLAP, MIN_SCORE, Face, Image, Range, model_file
+from detector.faces.blazeface import Range, model_file
+from detector.faces.face import MIN_SCORE, Face, Image
+from detector.faces.geometry import MIN_OVERLAP
 
 PRIVACY_NOTE = (
     "MediaPipe contacts a Google server for usage metrics while it runs; your clip is not sent. "

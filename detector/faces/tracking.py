@@ -14,7 +14,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.faces import Face, Image, iou
+from detector.faces.face import Face, Image
+from detector.faces.geometry import crop_face, iou
+from detector.faces.quality import measure
+from detector.media.clip import Frame
+from detector.models.spec import EnsembleSpec
+from detector.result import Quality
 
 OVERLAP = 0.3
 # On the sample clips one person's crops differ by at most 0.5, two people's by at least 0.74
@@ -88,3 +93,36 @@ def _look(crop: Image) -> NDArray[np.float32]:
     colour = (lab[..., 1:] - 128) / 12
     look = np.concatenate([light, colour], axis=-1).ravel()
     return (look / np.sqrt(look.size)).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class FrameFaces:
+    """A frame whose faces are not scored yet; without its picture, to hold no memory.
+
+    Attributes:
+        index, time: as in `Frame`.
+        faces: of each, the number of its track, the face, and what may make it hard to judge.
+    """
+
+    index: int
+    time: float
+    faces: tuple[tuple[int, Face, Quality], ...]
+
+
+def track_faces(
+    frame: Frame, faces: Sequence[Face], tracker: Tracker, ensemble: EnsembleSpec
+) -> tuple[FrameFaces, list[Image]]:
+    """Cut a frame's faces out, follow them and measure them; frames must come in order.
+
+    Returns:
+        The frame without its picture, and the crop of each face, RGB uint8 [s, s, 3] with
+        s = `ensemble.crop_size`.
+    """
+    crops = [
+        crop_face(frame.image, face.box, ensemble.crop_factor, ensemble.crop_size) for face in faces
+    ]
+    ids = tracker.update(faces, crops)
+    measured = tuple(
+        (id, face, measure(face, crop)) for id, face, crop in zip(ids, faces, crops, strict=True)
+    )
+    return FrameFaces(frame.index, frame.time, measured), crops

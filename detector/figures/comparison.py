@@ -9,10 +9,11 @@ from html import escape
 import numpy as np
 import plotly.graph_objects as go
 
-from detector.comparison import Comparison
-from detector.figures import TRACK_COLOURS, band_edges, track_colour
+from detector.analysis.comparison import Comparison
+from detector.figures.timeline import band_edges
+from detector.palette import BAND_COLOURS, TRACK_COLOURS, track_colour
 from detector.result import Analysis
-from detector.wording import BAND_COLOURS, BAND_ORDER, BAND_SHORT, clock
+from detector.wording import BAND_ORDER, BAND_SHORT, clock
 
 DASHES = ("solid", "dash", "dot", "dashdot")  # the lines stay apart without colour
 BINS = 20

@@ -6,8 +6,8 @@ import itertools
 
 import plotly.graph_objects as go
 
-from detector.drift import MEASURES, Shift
-from detector.wording import BAND_COLOURS
+from detector.evaluation.drift import MEASURES, Shift
+from detector.palette import BAND_COLOURS
 
 REFERENCE, RECENT = "#8a8f98", "#3b82c4"
 LEVELS = {

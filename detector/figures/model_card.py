@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 
-from detector.evaluation_result import Bin, CoveragePoint, Curve, Variant
-from detector.rates import interval
-from detector.wording import BAND_COLOURS, BAND_SHORT, NETWORKS
+from detector.evaluation.estimates import interval
+from detector.evaluation.result import Bin, CoveragePoint, Curve, Variant
+from detector.palette import BAND_COLOURS
+from detector.wording import BAND_SHORT, NETWORKS
 
 COLOURS = {"ensemble": "#3b82c4", "resnet50": "#7a5cd6", "xception": "#12948a"}
 GREY = "#8a8f98"

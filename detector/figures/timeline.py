@@ -8,36 +8,28 @@ from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 
-from detector.result import Band, BandLimits, ScoredFrame
-from detector.scoring import probability
-from detector.wording import BAND_COLOURS, BAND_ORDER, BAND_SHORT, NETWORKS, clock
+from detector.models.scorer import probability
+from detector.palette import BAND_COLOURS, NETWORK_DASHES, track_colour
+from detector.result import Band, BandThresholds, ScoredFrame
+from detector.wording import BAND_ORDER, BAND_SHORT, NETWORKS, clock
 
 if TYPE_CHECKING:
-    from detector.faithfulness import Faithfulness
-
-# Apart from each other and from the colours of the bands; legible on light and dark.
-TRACK_COLOURS = ("#7a5cd6", "#12948a", "#c2569b", "#8a7a12", "#5577aa", "#a0522d")
+    from detector.explanation.faithfulness import Faithfulness
 TICKS = (0.01, 0.1, 0.5, 0.9, 0.99, 0.999)  # scores that an axis names
-NETWORK_DASHES = {"resnet50": "dot", "xception": "dash"}
 
 
-def track_colour(track: int) -> str:
-    """Colour of a track, by its id from 1; repeats after the palette's end."""
-    return TRACK_COLOURS[(track - 1) % len(TRACK_COLOURS)]
-
-
-def band_edges(limits: BandLimits) -> list[float]:
+def band_edges(limits: BandThresholds) -> list[float]:
     """Scores in [0, 1] at which the bands begin and end, five values for four bands."""
     inner = (limits.inconclusive, limits.some, limits.strong)
     return [0.0, *(probability(limit) for limit in inner), 1.0]
 
 
-def axis_range(limits: BandLimits) -> tuple[float, float]:
+def axis_range(limits: BandThresholds) -> tuple[float, float]:
     """Lowest and highest logit of a score axis on which every band has room."""
     return min(-5.0, limits.inconclusive - 2.5), max(5.0, limits.strong + 2.5)
 
 
-def on_axis(logit: float, limits: BandLimits) -> float:
+def on_axis(logit: float, limits: BandThresholds) -> float:
     """Where a logit is drawn: at the border where it lies beyond."""
     low, high = axis_range(limits)
     return min(max(logit, low + 0.2), high - 0.2)
@@ -45,7 +37,7 @@ def on_axis(logit: float, limits: BandLimits) -> float:
 
 def timeline(
     frames: Sequence[ScoredFrame],
-    limits: BandLimits,
+    limits: BandThresholds,
     *,
     networks: bool = False,
     span: tuple[float, float] | None = None,
@@ -140,9 +132,9 @@ def timeline(
     return figure
 
 
-def _band(logit: float, limits: BandLimits) -> Band:
+def _band(logit: float, limits: BandThresholds) -> Band:
     # Late: finding imports OpenCV, which a chart does not need.
-    from detector.finding import band_of
+    from detector.analysis.finding import band_of
 
     return band_of(logit, limits)
 

@@ -18,8 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from detector.clip import EXTENSIONS, shortened
 from detector.errors import ClipError
+from detector.media.clip import EXTENSIONS, shortened
 
 if TYPE_CHECKING:
     from watchdog.events import FileSystemEvent
@@ -30,7 +30,7 @@ _AT_MOST = 1.0  # seconds without a look at whether the folder is still there
 
 
 @dataclass(frozen=True)
-class Stamp:
+class FileState:
     """What changes when a file does.
 
     Attributes:
@@ -47,7 +47,7 @@ class Stamp:
     rights: tuple[int, int, int]
 
     @classmethod
-    def of(cls, path: Path) -> Stamp | None:
+    def of(cls, path: Path) -> FileState | None:
         """The stamp of a file as it is now; None where there is none."""
         try:
             found = path.stat()
@@ -60,7 +60,7 @@ class Stamp:
             (found.st_mode, found.st_uid, found.st_gid),
         )  # fmt: skip
 
-    def same_file(self, other: Stamp) -> bool:
+    def same_file(self, other: FileState) -> bool:
         """True unless another file has taken its place."""
         return (self.device, self.inode) == (other.device, other.inode)
 
@@ -70,11 +70,11 @@ class Arrived:
     """A clip that is there as a whole."""
 
     path: Path
-    stamp: Stamp
+    stamp: FileState
 
 
 @dataclass(frozen=True)
-class Lost:
+class RemovedFile:
     """A clip that waited and will not come as it was; `why` is a sentence for people."""
 
     path: Path
@@ -83,7 +83,7 @@ class Lost:
 
 @dataclass
 class _Waiting:
-    stamp: Stamp
+    stamp: FileState
     since: float  # monotonic seconds at which it last changed
 
 
@@ -116,8 +116,8 @@ class Arrivals:
         self._events: queue.SimpleQueue[FileSystemEvent | None] = queue.SimpleQueue()
         self._waiting: dict[Path, _Waiting] = {}
         self._ready: deque[Arrived] = deque()
-        self._taken: dict[Path, Stamp] = {}
-        self._lost: deque[Lost] = deque()
+        self._taken: dict[Path, FileState] = {}
+        self._lost: deque[RemovedFile] = deque()
         self._opened: set[Path] = set()  # since the last time somebody closed it
         self._written: set[Path] = set()
         self._look_at = 0.0  # monotonic seconds of the next look through the folder
@@ -181,7 +181,7 @@ class Arrivals:
         """Let `take` return at once; may be called by a signal's handler and by other threads."""
         self._events.put(None)
 
-    def take(self, timeout: float = _AT_MOST) -> Arrived | Lost | None:
+    def take(self, timeout: float = _AT_MOST) -> Arrived | RemovedFile | None:
         """The next clip that has arrived, or one that was lost while it waited.
 
         Args:
@@ -298,7 +298,7 @@ class Arrivals:
 
     def _consider(self, path: Path) -> None:
         """Let a clip wait, unless this very state of it was taken already."""
-        found = Stamp.of(path)
+        found = FileState.of(path)
         if found is None or path in self._waiting or self._taken.get(path) == found:
             return
         self._waiting[path] = _Waiting(found, time.monotonic())
@@ -306,13 +306,13 @@ class Arrivals:
     def _judge(self) -> None:
         now = time.monotonic()
         for path, waiting in list(self._waiting.items()):
-            found = Stamp.of(path)
+            found = FileState.of(path)
             if found is None:
                 del self._waiting[path]
-                self._lost.append(Lost(path, gone(path, "waited")))
+                self._lost.append(RemovedFile(path, gone(path, "waited")))
             elif found != waiting.stamp:
                 if not found.same_file(waiting.stamp):
-                    self._lost.append(Lost(path, replaced(path, "waited")))
+                    self._lost.append(RemovedFile(path, replaced(path, "waited")))
                 waiting.stamp, waiting.since = found, now
             elif now - waiting.since >= self.settle and not self._is_held(path):
                 del self._waiting[path]
@@ -326,7 +326,7 @@ class Arrivals:
     def _next_ready(self) -> Arrived | None:
         while self._ready:
             arrived = self._ready.popleft()
-            if Stamp.of(arrived.path) == arrived.stamp:
+            if FileState.of(arrived.path) == arrived.stamp:
                 return arrived
             # It changed after it had arrived, while others were being scanned.
             self._taken.pop(arrived.path, None)

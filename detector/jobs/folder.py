@@ -14,19 +14,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from detector import background
-from detector.analysis import Engine, Progress, Settings, analyse, band_limits
-from detector.clip import EXTENSIONS, Limits
-from detector.errors import Cancelled, ClipError, DetectorError, StoreError
-from detector.evidence import Evidence
-from detector.faces import MIN_SCORE
-from detector.library import fingerprint
+from detector.analysis.engine import Engine, expected_fingerprint
+from detector.analysis.scan import Progress, scan
+from detector.concurrency import threads
+from detector.errors import Cancelled, ClipError, DetectorError, LibraryError
+from detector.files import sha256_of
+from detector.library.store import Library
+from detector.limits import Limits
+from detector.media.clip import EXTENSIONS
+from detector.pictures.folder import PictureFolder
 from detector.result import Band
-from detector.scoring import describe
-from detector.store import Store
-from detector.weights import sha256_of
+from detector.settings import Settings
 
-FileState = Literal["analysed", "known", "failed"]
+FileStatus = Literal["analysed", "known", "failed"]
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class FileOutcome:
     """
 
     path: Path
-    state: FileState
+    state: FileStatus
     id: int | None = None
     band: Band | None = None
     error: str | None = None
@@ -79,7 +79,7 @@ class FolderOutcome:
     files: tuple[FileOutcome, ...]
     stopped: str | None = None
 
-    def count(self, state: FileState) -> int:
+    def count(self, state: FileStatus) -> int:
         """How many clips ended so."""
         return sum(file.state == state for file in self.files)
 
@@ -119,21 +119,9 @@ def find_clips(folder: Path | str, recursive: bool = False) -> tuple[Path, ...]:
     return tuple(found)
 
 
-def expected_fingerprint(settings: Settings, engine: Engine) -> str:
-    """`detector.library.fingerprint_of` of every analysis made with these; raises ModelError."""
-    scorer = engine.scorer(settings.backend, settings.models)
-    return fingerprint(
-        settings.frames,
-        settings.face_detector,
-        MIN_SCORE,
-        describe(scorer),
-        band_limits(scorer.ensemble),
-    )
-
-
 def scan_files(
     paths: Iterable[Path],
-    store: Store | None,
+    store: Library | None,
     settings: Settings | None = None,
     engine: Engine | None = None,
     *,
@@ -146,7 +134,7 @@ def scan_files(
     Args:
         paths: the clips, see `find_clips`.
         store: where analyses are kept with their pictures; None keeps nothing.
-        settings, engine, limits: as in `detector.analysis.analyse`.
+        settings, engine, limits: as in `detector.analysis.scan.scan`.
         on_progress: called in this thread, often.
         cancelled: asked between frames; what is kept by then stays.
 
@@ -181,7 +169,7 @@ def scan_files(
         except Cancelled:
             stopped = "The scan was stopped; what was kept stays in the library."
             return FolderOutcome(tuple(files), stopped)
-        except StoreError as error:  # the next clip would meet the same full disk
+        except LibraryError as error:  # the next clip would meet the same full disk
             files.append(FileOutcome(path, "failed", error=str(error)))
             return FolderOutcome(tuple(files), str(error))
         except (DetectorError, OSError) as error:
@@ -189,47 +177,6 @@ def scan_files(
         files.append(outcome)
     tell(None)
     return FolderOutcome(tuple(files))
-
-
-def rescan(
-    store: Store,
-    id: int,
-    settings: Settings | None = None,
-    engine: Engine | None = None,
-    *,
-    on_progress: Callable[[Progress], None] | None = None,
-    cancelled: Callable[[], bool] | None = None,
-) -> int:
-    """Scan a kept analysis's clip again with the current models; the old analysis stays.
-
-    Returns:
-        The number of the new analysis; the known one where models and settings are the same.
-
-    Raises:
-        StoreError: the clip was not kept and does not lie where it was, or nothing can be kept.
-        ClipError, ModelError, Cancelled: as from `detector.analysis.analyse`.
-    """
-    path = store.clip(id)
-    if path is None:
-        raise StoreError(
-            "The clip of this analysis was not kept and is not where it was; upload it again on "
-            "“Check a clip”."
-        )
-    settings, engine = settings or Settings(), engine or Engine()
-    old = store.summary(id)
-    found = store.find(old.sha256, expected_fingerprint(settings, engine))
-    if found is not None:
-        return found.id
-    with tempfile.TemporaryDirectory(prefix="veriframe-") as folder:
-        evidence = Evidence(folder)
-        analysis = analyse(
-            path, settings, engine, name=old.name, evidence=evidence, on_progress=on_progress,
-            cancelled=cancelled,
-        )  # fmt: skip
-        keep = path if old.clip_kept else None
-        return store.add(
-            analysis, evidence, tags=old.tags, note=old.note, source=old.source, keep_clip=keep
-        )
 
 
 class FolderScan:
@@ -242,7 +189,7 @@ class FolderScan:
     def __init__(
         self,
         paths: Iterable[Path],
-        store: Store | None,
+        store: Library | None,
         settings: Settings | None = None,
         engine: Engine | None = None,
         limits: Limits | None = None,
@@ -252,7 +199,7 @@ class FolderScan:
         self._outcome: FolderOutcome | None = None
         self._error: str | None = None
         self._stop = threading.Event()
-        self._thread = background.start(
+        self._thread = threads.start(
             lambda: self._run(waiting, store, settings, engine, limits), "folder", self._stop.set
         )
 
@@ -288,7 +235,7 @@ class FolderScan:
     def _run(
         self,
         paths: tuple[Path, ...],
-        store: Store | None,
+        store: Library | None,
         settings: Settings | None,
         engine: Engine | None,
         limits: Limits | None,
@@ -308,7 +255,7 @@ class FolderScan:
             raise
 
 
-def _known(path: Path, store: Store | None, fingerprint: str) -> FileOutcome | None:
+def _known(path: Path, store: Library | None, fingerprint: str) -> FileOutcome | None:
     if store is None:
         return None
     found = store.find(sha256_of(path), fingerprint)
@@ -317,7 +264,7 @@ def _known(path: Path, store: Store | None, fingerprint: str) -> FileOutcome | N
 
 def _scan(
     path: Path,
-    store: Store | None,
+    store: Library | None,
     settings: Settings,
     engine: Engine,
     limits: Limits | None,
@@ -327,8 +274,8 @@ def _scan(
     # File systems allow names that are no text.
     name = os.fsencode(path.name).decode("utf-8", "replace")
     with tempfile.TemporaryDirectory(prefix="veriframe-") as folder:
-        evidence = None if store is None else Evidence(folder)
-        analysis = analyse(
+        evidence = None if store is None else PictureFolder(folder)
+        analysis = scan(
             path, settings, engine, name=name, limits=limits, evidence=evidence,
             on_progress=on_progress, cancelled=cancelled,
         )  # fmt: skip

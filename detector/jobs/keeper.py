@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from detector.errors import ClipError, StoreError
-from detector.provenance import Provenance, inspect
+from detector.errors import ClipError, LibraryError
+from detector.library.store import Library
+from detector.media.provenance.facts import Provenance
+from detector.media.sandboxed_provenance import inspect
+from detector.pictures.protocols import Pictures
 from detector.result import Analysis
-from detector.store import Store
-from detector.thumbnails import Pictures
 
 
-class Keeper:
+class LibrarySaver:
     """Called with a finished analysis; what it finds out is in its attributes afterwards.
 
     Args:
@@ -24,7 +25,7 @@ class Keeper:
         provenance: what the clip's file says of itself; None where it cannot be read.
     """
 
-    def __init__(self, store: Store | None, source: Path | None = None) -> None:
+    def __init__(self, store: Library | None, source: Path | None = None) -> None:
         self._store = store
         self._source = source
         self.id: int | None = None
@@ -40,16 +41,16 @@ class Keeper:
         if self._store is not None:
             self.keep(self._store, analysis, pictures)
 
-    def keep(self, store: Store, analysis: Analysis, pictures: Pictures) -> None:
+    def keep(self, store: Library, analysis: Analysis, pictures: Pictures) -> None:
         """Put the analysis into the library, or say in `refused` why that failed."""
         self.refused = None
         try:
             self.id = store.add(analysis, pictures, source=self._source)
-        except StoreError as error:
+        except LibraryError as error:
             self.refused = str(error)
 
-    def remove(self, store: Store) -> None:
-        """Take the analysis out of the library again; raises StoreError."""
+    def remove(self, store: Library) -> None:
+        """Take the analysis out of the library again; raises LibraryError."""
         if self.id is not None:
             store.delete([self.id])
             self.id = None

@@ -6,10 +6,10 @@ import functools
 import logging
 import threading
 
-from detector import background
-from detector.analysis import Engine
+from detector.analysis.engine import Engine
+from detector.concurrency import threads
 from detector.errors import DetectorError
-from detector.jobs import Jobs
+from detector.jobs.queue import Jobs
 
 _loaded = threading.Event()
 
@@ -25,7 +25,7 @@ def _jobs() -> Jobs:
         except DetectorError as error:
             logging.getLogger("veriframe").error("%s", error)  # the first analysis says it again
 
-    background.start(load, "load-models", lambda: None)
+    threads.start(load, "load-models", lambda: None)
     return Jobs(engine)
 
 

@@ -19,17 +19,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
-from detector import background
-from detector.analysis import Engine, Progress, Settings, analyse
-from detector.clip import Limits, check_size, shortened
+from detector.analysis.engine import Engine
+from detector.analysis.scan import Progress, scan
+from detector.concurrency import threads
+from detector.concurrency.fair_queue import FairQueue
+from detector.concurrency.memory import give_back
 from detector.errors import Cancelled, ClipError, DetectorError, QueueFull
-from detector.evidence import Evidence
-from detector.memory import give_back
+from detector.limits import Limits
+from detector.media.clip import check_size, shortened
+from detector.pictures.folder import PictureFolder
 from detector.result import Analysis, ScoredFrame
-from detector.round_robin import RoundRobin
+from detector.settings import Settings
 
 Status = Literal["waiting", "running", "done", "failed", "cancelled"]
-WhenDone = Callable[[Analysis, Evidence, Path], None]
+WhenDone = Callable[[Analysis, PictureFolder, Path], None]
 
 PREFIX = "veriframe-"
 UNEXPECTED = (
@@ -79,12 +82,12 @@ class Job:
     def __init__(self, name: str, settings: Settings, folder: Path) -> None:
         self.name = name
         self.settings = settings
-        self.evidence = Evidence(folder / "evidence")
+        self.evidence = PictureFolder(folder / "evidence")
         self._run = _Run(folder)
         self._queued: _Queued | None = None
         self._finalizer: weakref.finalize[Any, Any] = weakref.finalize(self, _abandon, self._run)
 
-    def _wait_in(self, waiting: RoundRobin[_Queued], queued: _Queued) -> None:
+    def _wait_in(self, waiting: FairQueue[_Queued], queued: _Queued) -> None:
         self._queued = queued
         self._finalizer.detach()
         self._finalizer = weakref.finalize(self, _leave, waiting, queued)
@@ -159,11 +162,11 @@ class Jobs:
         self._limits = limits or Limits.from_environment()
         self._arriving = 0  # that are being copied
         self._lock = threading.Lock()
-        self._waiting: RoundRobin[_Queued] = RoundRobin()
+        self._waiting: FairQueue[_Queued] = FairQueue()
         self._running: set[_Queued] = set()
         _sweep()
         for number in range(self._limits.analyses if at_once is None else at_once):
-            background.start(self._serve, f"analysis-{number}", self._stop)
+            threads.start(self._serve, f"analysis-{number}", self._stop)
 
     def submit(
         self,
@@ -180,7 +183,7 @@ class Jobs:
             clip: a file that stays in place (a sample), or a stream that is copied to a
                 temporary file, which is removed when the analysis ends, however it ends.
             name: file name as the person gave it; never used as a path.
-            settings, limits: as for `analyse`.
+            settings, limits: as for `scan`.
             on_done: called in the job's thread with the result, its pictures and the clip's file
                 while that is still there; what it raises is logged and spoils nothing.
             owner: whose it is, for fair turns; default, everybody's.
@@ -286,7 +289,7 @@ class Jobs:
         name: str,
         settings: Settings,
         limits: Limits | None,
-        evidence: Evidence,
+        evidence: PictureFolder,
         on_done: WhenDone | None,
     ) -> None:
         def report(progress: Progress) -> None:
@@ -298,7 +301,7 @@ class Jobs:
                 raise Cancelled("The analysis was stopped before it began.")
             run.started = time.monotonic()
             run.status = "running"
-            analysis = analyse(
+            analysis = scan(
                 path,
                 settings,
                 self.engine,
@@ -333,7 +336,7 @@ class Jobs:
             run.ended.set()
 
 
-def _call(on_done: WhenDone, analysis: Analysis, evidence: Evidence, path: Path) -> None:
+def _call(on_done: WhenDone, analysis: Analysis, evidence: PictureFolder, path: Path) -> None:
     try:
         on_done(analysis, evidence, path)
     except Exception:
@@ -347,13 +350,13 @@ def _abandon(run: _Run) -> None:
     shutil.rmtree(run.folder, ignore_errors=True)
 
 
-def _leave(waiting: RoundRobin[_Queued], queued: _Queued) -> None:
+def _leave(waiting: FairQueue[_Queued], queued: _Queued) -> None:
     """The owner is gone: give up the place in the queue too."""
     _withdraw(waiting, queued)
     _abandon(queued.run)
 
 
-def _withdraw(waiting: RoundRobin[_Queued], queued: _Queued) -> None:
+def _withdraw(waiting: FairQueue[_Queued], queued: _Queued) -> None:
     """End a job that has not begun; one that has is left alone."""
     if waiting.withdraw(queued.owner, queued):
         queued.run.status = "cancelled"
@@ -366,7 +369,7 @@ def leave_nothing() -> None:
 
     Python does the same when it ends by itself; a server that dies of its signal does not.
     """
-    background.end()
+    threads.end()
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}{os.getpid()}-*"):
         shutil.rmtree(folder, ignore_errors=True)
 

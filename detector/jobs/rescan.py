@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from detector.analysis import DETECTORS, Engine, Progress, Settings
-from detector.errors import Cancelled, DetectorError
-from detector.folder_scan import rescan
-from detector.library import LibraryFilter
-from detector.store import Store
-from detector.tasks import CancelCallback, ProgressCallback
+from detector.analysis.engine import Engine, expected_fingerprint
+from detector.analysis.scan import Progress, scan
+from detector.concurrency.task import CancelCallback, ProgressCallback
+from detector.errors import Cancelled, DetectorError, LibraryError
+from detector.library.store import Library
+from detector.library.types import LibraryFilter
+from detector.pictures.folder import PictureFolder
+from detector.settings import DETECTORS, Settings
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Rescanned:
 
 
 def rescan_all(
-    store: Store,
+    store: Library,
     ids: Sequence[int],
     engine: Engine,
     on_progress: ProgressCallback | None = None,
@@ -76,9 +79,50 @@ def rescan_all(
     return tuple(results)
 
 
-def _settings(store: Store, id: int) -> Settings:
+def _settings(store: Library, id: int) -> Settings:
     """As before; a face detector that is gone is replaced by the present one."""
     sampling = store.get(id).sampling
     if sampling.face_detector in DETECTORS:
         return Settings(frames=sampling.requested, face_detector=sampling.face_detector)
     return Settings(frames=sampling.requested)
+
+
+def rescan(
+    store: Library,
+    id: int,
+    settings: Settings | None = None,
+    engine: Engine | None = None,
+    *,
+    on_progress: Callable[[Progress], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> int:
+    """Scan a kept analysis's clip again with the current models; the old analysis stays.
+
+    Returns:
+        The number of the new analysis; the known one where models and settings are the same.
+
+    Raises:
+        LibraryError: the clip was not kept and does not lie where it was, or nothing can be kept.
+        ClipError, ModelError, Cancelled: as from `detector.analysis.scan.scan`.
+    """
+    path = store.clip(id)
+    if path is None:
+        raise LibraryError(
+            "The clip of this analysis was not kept and is not where it was; upload it again on "
+            "“Check a clip”."
+        )
+    settings, engine = settings or Settings(), engine or Engine()
+    old = store.summary(id)
+    found = store.find(old.sha256, expected_fingerprint(settings, engine))
+    if found is not None:
+        return found.id
+    with tempfile.TemporaryDirectory(prefix="veriframe-") as folder:
+        evidence = PictureFolder(folder)
+        analysis = scan(
+            path, settings, engine, name=old.name, evidence=evidence, on_progress=on_progress,
+            cancelled=cancelled,
+        )  # fmt: skip
+        keep = path if old.clip_kept else None
+        return store.add(
+            analysis, evidence, tags=old.tags, note=old.note, source=old.source, keep_clip=keep
+        )

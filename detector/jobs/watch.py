@@ -6,16 +6,17 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from detector.analysis import Engine, Settings
-from detector.arrivals import Arrivals, Arrived, Lost, Stamp, gone, replaced
-from detector.clip import Limits
-from detector.errors import StoreError
-from detector.folder_scan import FileOutcome, FileState, scan_files
-from detector.store import Store
+from detector.analysis.engine import Engine
+from detector.errors import LibraryError
+from detector.jobs.arrivals import Arrivals, Arrived, FileState, RemovedFile, gone, replaced
+from detector.jobs.folder import FileOutcome, FileStatus, scan_files
+from detector.library.store import Library
+from detector.limits import Limits
+from detector.settings import Settings
 
 
 @dataclass(frozen=True)
-class Watched:
+class WatchCounts:
     """What became of the clips that arrived.
 
     Attributes:
@@ -26,9 +27,9 @@ class Watched:
     known: int = 0
     failed: int = 0
 
-    def and_one(self, state: FileState) -> Watched:
+    def and_one(self, state: FileStatus) -> WatchCounts:
         """The same with one more."""
-        return Watched(
+        return WatchCounts(
             self.analysed + (state == "analysed"),
             self.known + (state == "known"),
             self.failed + (state == "failed"),
@@ -55,15 +56,15 @@ class Stop:
 
 def watch(
     arrivals: Arrivals,
-    store: Store,
+    store: Library,
     stop: Stop,
     settings: Settings | None = None,
     engine: Engine | None = None,
     *,
     limits: Limits | None = None,
-    on_outcome: Callable[[FileOutcome, Watched], None] | None = None,
+    on_outcome: Callable[[FileOutcome, WatchCounts], None] | None = None,
     on_remark: Callable[[str], None] | None = None,
-) -> Watched:
+) -> WatchCounts:
     """Scan what arrives until `stop` is asked; what is known already is not scanned again.
 
     A clip that fails, or changes or goes while it is scanned, does not end the watch; one that
@@ -73,22 +74,22 @@ def watch(
         arrivals: of the folder, entered.
         store: where analyses are kept with their pictures.
         stop: ends it.
-        settings, engine, limits: as in `detector.analysis.analyse`.
+        settings, engine, limits: as in `detector.analysis.scan.scan`.
         on_outcome: called in this thread for each clip, with all that came until then.
         on_remark: called in this thread with a sentence on a clip that was removed or replaced.
 
     Raises:
         ClipError: the folder is not there any more.
-        StoreError: nothing can be kept.
+        LibraryError: nothing can be kept.
         ModelError: weights or backend are not there.
     """
     settings, engine = settings or Settings(), engine or Engine()
     engine.warm_up(settings)  # missing weights are said before the first clip comes
-    seen = Watched()
+    seen = WatchCounts()
     stop._wake = arrivals.wake
     while not stop.is_asked():
         item = arrivals.take()
-        if isinstance(item, Lost):
+        if isinstance(item, RemovedFile):
             _tell(on_remark, item.why)
         elif isinstance(item, Arrived):
             outcome = _scanned(item, arrivals, store, stop, settings, engine, limits, on_remark)
@@ -102,7 +103,7 @@ def watch(
 def _scanned(
     item: Arrived,
     arrivals: Arrivals,
-    store: Store,
+    store: Library,
     stop: Stop,
     settings: Settings,
     engine: Engine,
@@ -115,18 +116,18 @@ def _scanned(
     def cancelled() -> bool:
         # An analysis of half of one clip and half of another is kept by nobody.
         nonlocal changed
-        changed = changed or Stamp.of(item.path) != item.stamp
+        changed = changed or FileState.of(item.path) != item.stamp
         return changed or stop.is_asked()
 
     found = scan_files([item.path], store, settings, engine, limits=limits, cancelled=cancelled)
     outcome = found.files[0] if found.files else None
     if found.stopped is not None and outcome is not None:
-        raise StoreError(found.stopped)
+        raise LibraryError(found.stopped)
     if outcome is not None and outcome.state != "failed":
         return outcome  # of what was there when it was scanned; a change since arrives anew
     if stop.is_asked():
         return None
-    now = Stamp.of(item.path)
+    now = FileState.of(item.path)
     if now == item.stamp and not changed:
         return outcome
     if arrivals.folder_is_there():

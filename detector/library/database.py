@@ -6,21 +6,19 @@ Everything that can go wrong below SQLAlchemy becomes one sentence here.
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
-import logging
 import os
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
-from detector.errors import StoreError
-from detector.folders import data_folder
+from detector.errors import LibraryError
+from detector.files import data_folder
+from detector.library.database_errors import plain_errors
 
 # Not Alembic's own name: other programs' databases carry that one.
 VERSION_TABLE = "veriframe_schema"
@@ -36,7 +34,7 @@ def database_url(url: str | None = None) -> URL:
     """The address of the library: `url`, else `DATABASE_URL`, else SQLite in the data folder.
 
     Raises:
-        StoreError: the address is not one of SQLite or PostgreSQL.
+        LibraryError: the address is not one of SQLite or PostgreSQL.
     """
     text = url or os.environ.get("DATABASE_URL")
     if not text:
@@ -44,7 +42,7 @@ def database_url(url: str | None = None) -> URL:
     try:
         parsed = make_url(text.replace("postgres://", "postgresql://", 1))
     except SQLAlchemyError as error:
-        raise StoreError(
+        raise LibraryError(
             "The address of the library cannot be read; write it as sqlite:///FILE or "
             "postgresql://USER:PASSWORD@HOST/DATABASE."
         ) from error
@@ -53,7 +51,7 @@ def database_url(url: str | None = None) -> URL:
         return parsed.set(drivername="postgresql+psycopg")
     if backend == "sqlite" and parsed.database and parsed.database != ":memory:":
         return parsed.set(drivername="sqlite")
-    raise StoreError(
+    raise LibraryError(
         "The library needs a file of SQLite or a PostgreSQL database; set DATABASE_URL to "
         "sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE, or leave it out."
     )
@@ -63,7 +61,7 @@ def open_engine(url: URL) -> sa.Engine:
     """An engine on a database that holds the tables of `REVISION`, made or brought up to date.
 
     Raises:
-        StoreError: it cannot be reached or written, is damaged, belongs to another program, or
+        LibraryError: it cannot be reached or written, is damaged, belongs to another program, or
             was made by a newer Veriframe.
     """
     with plain_errors(url):
@@ -141,19 +139,19 @@ def _prepared(engine: sa.Engine) -> sa.Engine:
 
 
 def _revision(connection: sa.Connection) -> str | None:
-    """The schema's revision, None for an empty database; StoreError for one that is not ours."""
+    """The schema's revision, None for an empty database; LibraryError for one that is not ours."""
     tables = sa.inspect(connection).get_table_names()
     if VERSION_TABLE in tables:
         found = connection.execute(sa.select(_VERSION.c.version_num)).scalar()
         known = {path.name.split("_")[0] for path in MIGRATIONS.glob("versions/[0-9]*.py")}
         if found not in known:
-            raise StoreError(
+            raise LibraryError(
                 f"The library has schema {found}, newer than {REVISION}; update Veriframe to open "
                 "it, or choose another folder with VERIFRAME_DATA."
             )
         return str(found)
     if tables:
-        raise StoreError(
+        raise LibraryError(
             "The database belongs to another program; give Veriframe an empty one of its own."
         )
     return None
@@ -166,102 +164,3 @@ def _migrate(connection: sa.Connection) -> None:
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     command.upgrade(config, "head")
-
-
-def place(url: URL) -> str:
-    """Where the library is, for people; never the password."""
-    if url.get_backend_name() == "sqlite":
-        return str(url.database)
-    return url.set(drivername="postgresql").render_as_string(hide_password=True)
-
-
-@contextlib.contextmanager
-def plain_errors(url: URL) -> Iterator[None]:
-    """Turns what the database or the disk refuses into a StoreError of one sentence."""
-    try:
-        yield
-    except (SQLAlchemyError, sqlite3.Error) as error:
-        raise StoreError(_sentence(error, url)) from error
-    except OSError as error:
-        raise StoreError(_sentence_for_file(error, url)) from error
-    except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        # A cell of another type, a date of the year 10,000, a number beyond a column.
-        logging.getLogger("veriframe").exception("a row of the library")
-        raise StoreError(_ROW.format(place=f"in {place(url)}")) from error
-
-
-_FULL = (
-    "There is no room left for the library {place}; free some space or delete analyses, "
-    "then try again."
-)
-_READ_ONLY = (
-    "The library {place} may only be read; allow this user to write there, or choose another "
-    "folder with VERIFRAME_DATA."
-)
-_DAMAGED = (
-    "The library {place} is damaged or was never one; restore a copy of it, or move it away to "
-    "start anew."
-)
-_BUSY = "The library {place} is being written by another program; try again in a moment."
-_DISK = (
-    "The disk refuses to read or write the library {place}; check that it has room left and is "
-    "whole, then try again."
-)
-_CANNOT_OPEN = (
-    "The library {place} cannot be opened; check that its folder exists and may be written, or "
-    "choose another with VERIFRAME_DATA."
-)
-_UNREACHABLE = (
-    "The database {place} cannot be reached; check that PostgreSQL runs there and that "
-    "DATABASE_URL is right."
-)
-_REFUSED = (
-    "The database {place} refuses this user; check the user, password and rights that "
-    "DATABASE_URL names."
-)
-_ROW = (
-    "Something in the library {place} cannot be read or written as what it should be; delete the "
-    "analysis that it belongs to, or restore a copy of the library."
-)
-_FAILED = "The library {place} could not be used ({reason}); try again, or restart Veriframe."
-
-_SQLITE = {5: _BUSY, 6: _BUSY, 8: _READ_ONLY, 10: _DISK, 11: _DAMAGED, 13: _FULL,
-           14: _CANNOT_OPEN, 23: _READ_ONLY, 26: _DAMAGED}  # fmt: skip
-_POSTGRESQL = {"53100": _FULL, "53200": _FULL, "25006": _READ_ONLY, "42501": _REFUSED,
-               "28": _REFUSED, "3D000": _UNREACHABLE, "08": _UNREACHABLE, "57P": _UNREACHABLE,
-               "55P03": _BUSY, "40": _BUSY, "XX001": _DAMAGED, "XX002": _DAMAGED,
-               "42P01": _DAMAGED, "42703": _DAMAGED}  # fmt: skip
-
-
-def _sentence(error: SQLAlchemyError | sqlite3.Error, url: URL) -> str:
-    template = _FAILED
-    reason = str(error).splitlines()[0]
-    orig = error.orig if isinstance(error, DBAPIError) else error
-    if isinstance(error, DBAPIError | sqlite3.Error) and orig is not None:
-        reason = (str(orig).strip() or type(orig).__name__).splitlines()[0]
-        code = getattr(orig, "sqlite_errorcode", None)
-        state = getattr(orig, "sqlstate", None)
-        if code is not None:
-            template = _SQLITE.get(code & 0xFF, _FAILED)
-            if code & 0xFF == 1 and ("no such table" in reason or "no such column" in reason):
-                template = _DAMAGED
-        elif state is not None:
-            fits = [text for start, text in _POSTGRESQL.items() if state.startswith(start)]
-            template = fits[0] if fits else _FAILED
-        elif isinstance(error, OperationalError):
-            # Before a connection stands there is no code, only words in the server's language.
-            refused = any(word in reason for word in ("authentication", "password", "role"))
-            template = _REFUSED if refused else _UNREACHABLE
-    return template.format(place=f"in {place(url)}", reason=reason)
-
-
-def _sentence_for_file(error: OSError, url: URL) -> str:
-    template = {
-        errno.ENOSPC: _FULL,
-        errno.EDQUOT: _FULL,
-        errno.EFBIG: _FULL,
-        errno.EROFS: _READ_ONLY,
-        errno.EACCES: _READ_ONLY,
-        errno.EPERM: _READ_ONLY,
-    }.get(error.errno or 0, _CANNOT_OPEN)
-    return template.format(place=f"in {place(url)}", reason=error.strerror)

@@ -8,9 +8,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from detector import schema
-from detector.errors import StoreError
-from detector.library import (
+from detector.errors import LibraryError
+from detector.library import schema
+from detector.library.types import (
     FRAME_SORTS,
     LIBRARY_SORTS,
     NO_BAND,
@@ -31,7 +31,7 @@ def library_conditions(filter: LibraryFilter) -> list[sa.ColumnElement[bool]]:
     if filter.bands:
         unknown = set(filter.bands) - {NO_BAND, *BAND_ORDER}
         if unknown:
-            raise StoreError(
+            raise LibraryError(
                 f"There is no band “{min(unknown)[:40]}”; choose some of: "
                 f"{', '.join([*BAND_ORDER, NO_BAND])}."
             )
@@ -59,7 +59,7 @@ def library_order(sort: str) -> list[Any]:
     """ORDER BY for the library; `sort` is one of `LIBRARY_SORTS`, "-" before it for falling.
 
     Raises:
-        StoreError: there is no such order.
+        LibraryError: there is no such order.
     """
     table = schema.analysis.c
     named = {
@@ -99,7 +99,7 @@ def frame_conditions(filter: FrameFilter) -> list[sa.ColumnElement[bool]]:
 
 
 def frame_query(where: Sequence[sa.ColumnElement[bool]], sort: str) -> sa.Select:
-    """Rows of `face_score` with the clip's name, in order; StoreError for an unknown order."""
+    """Rows of `face_score` with the clip's name, in order; LibraryError for an unknown order."""
     table = schema.face_score.c
     place = (table.analysis_id, table.frame, table.place)
     descending = sort.startswith("-")
@@ -126,8 +126,8 @@ def _directed(column: Any, sort: str) -> Any:
     return (column.desc() if sort.startswith("-") else column.asc()).nulls_last()
 
 
-def _no_order(sort: str, known: Iterable[str]) -> StoreError:
-    return StoreError(f"The library has no order “{sort}”; choose one of: {', '.join(known)}.")
+def _no_order(sort: str, known: Iterable[str]) -> LibraryError:
+    return LibraryError(f"The library has no order “{sort}”; choose one of: {', '.join(known)}.")
 
 
 def _between(column: Any, limits: tuple[Any, Any]) -> list[sa.ColumnElement[bool]]:

@@ -2,33 +2,45 @@
 
 An analysis goes in and out whole (`add`, `get`: what is loaded equals what was saved). Beside
 it lie rows for every face of every frame and small pictures, so that pages filter, sort and
-leaf through a million scores in the database. One `Store` serves all threads of a process.
+leaf through a million scores in the database. One `Library` serves all threads of a process.
 """
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import datetime
-import hashlib
-import math
 import shutil
 import time as clock
 import zlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-import cv2
 import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import IntegrityError
 
-from detector import database, queries, schema
-from detector.errors import ResultError, StoreError
-from detector.library import (
+from detector.errors import LibraryError, ResultError
+from detector.files import data_folder, sha256_of
+from detector.library import database, database_errors, schema, sql
+from detector.library.connection import chunks, within
+from detector.library.pictures import KeptPictures
+from detector.library.rows import (
+    analysis_row,
+    digest_of,
+    face_rows,
+    frame_row,
+    is_plain,
+    lossless,
+    search_text,
+    summary_of,
+    tag_rows,
+    unpacked,
+)
+from detector.library.sql import clean, clean_tags
+from detector.library.types import (
     FrameFilter,
     FrameRow,
     LibraryFilter,
@@ -36,21 +48,17 @@ from detector.library import (
     Page,
     Size,
     Summary,
-    fingerprint_of,
 )
 from detector.limits import Limits
-from detector.queries import clean, clean_tags
-from detector.result import SCHEMA_VERSION, Analysis, ScoredFace, ScoredFrame
-from detector.thumbnails import Pictures, pictures_of
-from detector.weights import sha256_of
-from detector.wording import BAND_ORDER
+from detector.pictures.protocols import Pictures
+from detector.pictures.thumbnails import pictures_of
+from detector.result import SCHEMA_VERSION, Analysis
 
 _CHUNK = 5000  # rows in one statement's batch
-_MOST_JSON = 1 << 30  # bytes of one analysis: a hundred hours, every frame
 _LEFT_BEHIND = 24 * 3600  # seconds after which a clip that no analysis names is a crash's
 
 
-class Store:
+class Library:
     """The library. Open it with `Store.open`; it is a context manager too.
 
     It shows, changes and deletes only analyses of its owner; see `owned_by`.
@@ -70,7 +78,7 @@ class Store:
         the user's data folder. A library that is not there is made.
 
         Raises:
-            StoreError: it cannot be reached or written, is damaged, belongs to another program,
+            LibraryError: it cannot be reached or written, is damaged, belongs to another program,
                 or was made by a newer Veriframe.
         """
         if isinstance(url, Path):
@@ -79,7 +87,7 @@ class Store:
             address = database.database_url(url)
         engine = database.open_engine(address)
         sqlite = address.get_backend_name() == "sqlite"
-        folder = Path(str(address.database)).parent if sqlite else database.data_folder()
+        folder = Path(str(address.database)).parent if sqlite else data_folder()
         store = cls(engine, address, folder / "clips")
         store._sweep_clips()
         return store
@@ -121,7 +129,7 @@ class Store:
     @property
     def place(self) -> str:
         """Where the library is, for people; holds no password."""
-        return database.place(self._url)
+        return database_errors.place(self._url)
 
     def add(
         self,
@@ -146,12 +154,12 @@ class Store:
             The number in the library.
 
         Raises:
-            StoreError: it could not be kept; nothing of it was.
+            LibraryError: it could not be kept; nothing of it was.
         """
-        text = _lossless(analysis)
-        digest = _digest(text, self._owner)
+        text = lossless(analysis)
+        digest = digest_of(text, self._owner)
         pictures = pictures_of(analysis, evidence)
-        with database.plain_errors(self._url):
+        with database_errors.plain_errors(self._url):
             clip_file = self._copy_clip(keep_clip, analysis) if keep_clip else None
             try:
                 with database.writing(self._engine) as connection:
@@ -159,7 +167,7 @@ class Store:
                     if known is not None:
                         return known
                     _check_room(connection)
-                    row = _analysis_row(analysis, digest, tags, note, source, clip_file)
+                    row = analysis_row(analysis, digest, tags, note, source, clip_file)
                     row["owner"] = self._owner
                     id = connection.execute(
                         sa.insert(schema.analysis).returning(schema.analysis.c.id), row
@@ -168,7 +176,7 @@ class Store:
                         sa.insert(schema.document),
                         {"analysis_id": id, "json": zlib.compress(text)},
                     )
-                    _insert(connection, schema.face_score, _face_rows(id, analysis))
+                    _insert(connection, schema.face_score, face_rows(id, analysis))
                     _insert(
                         connection,
                         schema.thumbnail,
@@ -177,7 +185,7 @@ class Store:
                             for (frame, track), jpeg in pictures.items()
                         ),
                     )
-                    _insert(connection, schema.tag, _tag_rows(id, clean_tags(tags)))
+                    _insert(connection, schema.tag, tag_rows(id, clean_tags(tags)))
                     return int(id)
             except BaseException as error:
                 if clip_file is not None:
@@ -190,7 +198,7 @@ class Store:
                 raise
 
     def get(self, id: int) -> Analysis:
-        """The analysis, equal to the one that was added; StoreError where there is none."""
+        """The analysis, equal to the one that was added; LibraryError where there is none."""
         table = schema.document.c
         with self._reading() as connection:
             query = sa.select(table.json).where(
@@ -200,19 +208,19 @@ class Store:
         if packed is None:
             raise _missing(id)
         try:
-            return Analysis.from_json(_unpacked(packed))
+            return Analysis.from_json(unpacked(packed))
         except (zlib.error, TypeError, ResultError) as error:
             if isinstance(error, ResultError) and "newer" in str(error):
-                raise StoreError(
+                raise LibraryError(
                     f"Analysis {id} was made by a newer Veriframe than this one, which reads "
                     f"schema {SCHEMA_VERSION}; update Veriframe to open it."
                 ) from error
-            raise StoreError(
+            raise LibraryError(
                 f"Analysis {id} in the library is damaged; delete it and scan the clip again."
             ) from error
 
     def summary(self, id: int) -> Summary:
-        """One line of the library; StoreError where there is none."""
+        """One line of the library; LibraryError where there is none."""
         found = self.search(LibraryFilter(ids=[id]), page_size=1).items
         if not found:
             raise _missing(id)
@@ -250,15 +258,15 @@ class Store:
             page_size: analyses on a page.
 
         Raises:
-            StoreError: there is no such order, or the library cannot be read.
+            LibraryError: there is no such order, or the library cannot be read.
         """
-        where = queries.library_conditions(filter or LibraryFilter())
-        order = queries.library_order(sort)
+        where = sql.library_conditions(filter or LibraryFilter())
+        order = sql.library_order(sort)
         with self._reading() as connection:
             where += self._own(connection)
             count = sa.select(sa.func.count()).select_from(schema.analysis).where(*where)
             total = int(connection.execute(count).scalar_one())
-            page = _within(page, total, page_size)
+            page = within(page, total, page_size)
             query = (
                 sa.select(schema.analysis)
                 .where(*where)
@@ -268,12 +276,12 @@ class Store:
             )
             rows = connection.execute(query).mappings().all()
             tags = _tags_of(connection, [row["id"] for row in rows])
-            items = tuple(_summary(row, tags.get(row["id"], ())) for row in rows)
+            items = tuple(summary_of(row, tags.get(row["id"], ())) for row in rows)
         return Page(items, total, page, page_size)
 
     def ids(self, filter: LibraryFilter | None = None) -> tuple[int, ...]:
         """Numbers of all analyses that match, rising: to delete, export or browse them all."""
-        where = queries.library_conditions(filter or LibraryFilter())
+        where = sql.library_conditions(filter or LibraryFilter())
         query = sa.select(schema.analysis.c.id).where(*where).order_by(schema.analysis.c.id)
         with self._reading() as connection:
             query = query.where(*self._own(connection))
@@ -313,33 +321,33 @@ class Store:
             page_size: rows on a page.
 
         Raises:
-            StoreError: there is no such order, or the library cannot be read.
+            LibraryError: there is no such order, or the library cannot be read.
         """
-        where = queries.frame_conditions(filter or FrameFilter())
+        where = sql.frame_conditions(filter or FrameFilter())
         with self._reading() as connection:
             where += self._of_own(connection, schema.face_score.c.analysis_id)
             count = sa.select(sa.func.count()).select_from(schema.face_score).where(*where)
             total = int(connection.execute(count).scalar_one())
-            page = _within(page, total, page_size)
-            query = queries.frame_query(where, sort).limit(page_size).offset((page - 1) * page_size)
+            page = within(page, total, page_size)
+            query = sql.frame_query(where, sort).limit(page_size).offset((page - 1) * page_size)
             rows = connection.execute(query).mappings()
-            return Page(tuple(_frame_row(row) for row in rows), total, page, page_size)
+            return Page(tuple(frame_row(row) for row in rows), total, page, page_size)
 
     def every_frame(
         self, filter: FrameFilter | None = None, *, sort: str = "order"
     ) -> Iterator[FrameRow]:
         """All face scores that match, one at a time, for an export; see `frames`."""
-        query = queries.frame_query(queries.frame_conditions(filter or FrameFilter()), sort)
+        query = sql.frame_query(sql.frame_conditions(filter or FrameFilter()), sort)
         with self._reading() as connection:
             query = query.where(*self._of_own(connection, schema.face_score.c.analysis_id))
             rows = connection.execution_options(yield_per=_CHUNK).execute(query).mappings()
             for row in rows:
-                yield _frame_row(row)
+                yield frame_row(row)
 
     def scores(self, filter: FrameFilter | None = None) -> NDArray[np.float64]:
         """Ensemble scores [n] in [0, 1] of all faces that match, for a histogram."""
         column = schema.face_score.c.score
-        where = queries.frame_conditions(filter or FrameFilter())
+        where = sql.frame_conditions(filter or FrameFilter())
         query = sa.select(column).where(*where, column.is_not(None))
         with self._reading() as connection:
             query = query.where(*self._of_own(connection, schema.face_score.c.analysis_id))
@@ -429,7 +437,7 @@ class Store:
         found = {}
         with self._reading() as connection:
             own = self._of_own(connection, table.analysis_id)
-            for some in _chunks(sorted(set(keys)), 300):
+            for some in chunks(sorted(set(keys)), 300):
                 query = sa.select(table.analysis_id, table.frame, table.track, table.jpeg).where(
                     sa.tuple_(table.analysis_id, table.frame, table.track).in_(some), *own
                 )
@@ -465,18 +473,18 @@ class Store:
         self._retag(ids, lambda present: present - removed)
 
     def set_note(self, id: int, note: str) -> None:
-        """Replace an analysis's note; StoreError where there is no such analysis."""
+        """Replace an analysis's note; LibraryError where there is no such analysis."""
         self._update(id, note=clean(note))
 
     def set_source(self, id: int, source: Path | str | None) -> None:
-        """Say where the clip lies now, or forget it; StoreError for no such analysis."""
+        """Say where the clip lies now, or forget it; LibraryError for no such analysis."""
         self._update(id, source=None if source is None else clean(str(source)))
 
     def clip(self, id: int) -> Path | None:
         """The clip's file: the kept copy, or where it lay; None if neither is (still) that clip."""
         summary = self.summary(id)
         kept = self._one(sa.select(schema.analysis.c.clip_file).where(schema.analysis.c.id == id))
-        candidates = [self._clips / kept] if _is_plain(kept) else []
+        candidates = [self._clips / kept] if is_plain(kept) else []
         source = summary.source if isinstance(summary.source, str) else ""
         candidates += [Path(source)] if source else []
         for path in candidates:
@@ -499,13 +507,13 @@ class Store:
         table = schema.analysis
         clip_files: set[str] = set()
         removed = 0
-        with database.plain_errors(self._url):
+        with database_errors.plain_errors(self._url):
             with database.writing(self._engine) as connection:
                 own = self._own(connection)
-                for some in _chunks(list(dict.fromkeys(ids)), 500):
+                for some in chunks(list(dict.fromkeys(ids)), 500):
                     match = sa.and_(table.c.id.in_(some), *own)
                     files = connection.execute(sa.select(table.c.clip_file).where(match)).scalars()
-                    clip_files |= {name for name in files if _is_plain(name)}
+                    clip_files |= {name for name in files if is_plain(name)}
                     removed += connection.execute(sa.delete(table).where(match)).rowcount
             self._forget_clips(clip_files)
             if removed:
@@ -563,7 +571,7 @@ class Store:
     @contextlib.contextmanager
     def _reading(self) -> Iterator[sa.Connection]:
         """A connection to read from, whose errors are sentences."""
-        with database.plain_errors(self._url), self._engine.connect() as connection:
+        with database_errors.plain_errors(self._url), self._engine.connect() as connection:
             yield connection
 
     def _one(self, query: sa.Select) -> Any:
@@ -577,7 +585,7 @@ class Store:
         return connection.execute(query).scalar_one_or_none()
 
     def _update(self, id: int, **values: str | None) -> None:
-        with database.plain_errors(self._url), database.writing(self._engine) as connection:
+        with database_errors.plain_errors(self._url), database.writing(self._engine) as connection:
             table = schema.analysis
             mine = (table.c.id == id, *self._own(connection))
             changed = connection.execute(sa.update(table).where(*mine).values(values))
@@ -588,7 +596,7 @@ class Store:
     def _retag(self, ids: Iterable[int], change: Callable[[set[str]], set[str]]) -> None:
         wanted = list(dict.fromkeys(ids))
         table = schema.tag
-        with database.plain_errors(self._url), database.writing(self._engine) as connection:
+        with database_errors.plain_errors(self._url), database.writing(self._engine) as connection:
             rows = schema.analysis.c.id
             mine = (rows.in_(wanted), *self._own(connection))
             locked = sa.select(rows).where(*mine).order_by(rows).with_for_update()
@@ -602,7 +610,7 @@ class Store:
                 new = change(old)
                 gone = table.c.name.in_(old - new)
                 connection.execute(sa.delete(table).where(table.c.analysis_id == id, gone))
-                _insert(connection, table, _tag_rows(id, new - old))
+                _insert(connection, table, tag_rows(id, new - old))
             _refresh_search_text(connection, wanted)
 
     def _copy_clip(self, path: Path, analysis: Analysis) -> str:
@@ -615,7 +623,7 @@ class Store:
         try:
             shutil.copyfile(path, partial)  # not its times: an old clip is a new file here
             if sha256_of(partial) != analysis.clip.sha256:
-                raise StoreError(
+                raise LibraryError(
                     f"“{path.name}” is no longer the clip that was analysed; scan it again."
                 )
             partial.replace(target)
@@ -626,7 +634,7 @@ class Store:
     def _sweep_clips(self) -> None:
         """Remove what a crash left among the kept clips; what is new may be a writer's at work."""
         before = clock.time() - _LEFT_BEHIND
-        with database.plain_errors(self._url):
+        with database_errors.plain_errors(self._url):
             old = {
                 path.name
                 for path in self._clips.glob("*")
@@ -659,171 +667,18 @@ class Store:
                 )
 
 
-class KeptPictures:
-    """Pictures of one kept analysis, as `Shown`.
-
-    Attributes:
-        exact: False, since faces are small copies of what was scored.
-    """
-
-    exact = False
-
-    def __init__(self, store: Store, id: int) -> None:
-        self._store = store
-        self._id = id
-        self._pictured: frozenset[tuple[int, int]] | None = None
-
-    def frame(self, index: int) -> bytes | None:
-        """JPEG preview of the frame, at most 640 px; None if it was not kept."""
-        return self._store.thumbnail(self._id, index)
-
-    def face(self, index: int, track: int) -> NDArray[np.uint8] | None:
-        """A track's face in that frame, RGB uint8 [s, s, 3], s at most 128; or None."""
-        jpeg = self.face_picture(index, track)
-        if jpeg is None:
-            return None
-        image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
-        return None if image is None else np.ascontiguousarray(image[..., ::-1], np.uint8)
-
-    def face_picture(self, index: int, track: int) -> bytes | None:
-        """JPEG of a track's face in that frame, at most 128 px; None if it was not kept."""
-        return self._store.thumbnail(self._id, index, track)
-
-    def has_face(self, index: int, track: int) -> bool:
-        """True where a picture of a track's face in that frame was kept."""
-        if self._pictured is None:
-            self._pictured = self._store.pictured(self._id)
-        return (index, track) in self._pictured
-
-
-def _is_plain(name: object) -> bool:
-    """Is this the name of a file in the folder of kept clips, and no way out of it?"""
-    if not isinstance(name, str) or name in ("", ".", "..") or "\0" in name:
-        return False
-    return Path(name).name == name
-
-
 def _check_room(connection: sa.Connection) -> None:
-    """Raises StoreError where the library holds as many analyses as it may."""
+    """Raises LibraryError where the library holds as many analyses as it may."""
     most = Limits.from_environment().kept
     # Numbers rise by one, so that counting a million rows is rarely needed.
     if (connection.execute(sa.select(sa.func.max(schema.analysis.c.id))).scalar() or 0) < most:
         return
     count = connection.execute(sa.select(sa.func.count()).select_from(schema.analysis)).scalar_one()
     if count >= most:
-        raise StoreError(
+        raise LibraryError(
             f"The library holds {count:,} analyses, as many as are allowed here; delete some and "
             "keep this one then."
         )
-
-
-def _unpacked(packed: bytes) -> bytes:
-    """A document of the library; raises zlib.error where it is damaged, or grows without end."""
-    reader = zlib.decompressobj()
-    text = reader.decompress(packed, _MOST_JSON)
-    if not reader.eof:
-        raise zlib.error("cut off, or too large")
-    return text
-
-
-def _digest(text: bytes, owner: str) -> str:
-    """What tells one kept analysis from another: two people may keep the same one."""
-    return hashlib.sha256(text + (b"\0" + owner.encode() if owner else b"")).hexdigest()
-
-
-def _lossless(analysis: Analysis) -> bytes:
-    """The analysis as JSON; StoreError unless it reads back equal (a score that is no number)."""
-    try:
-        text = analysis.to_json().encode()
-        same = Analysis.from_json(text) == analysis
-    except (ResultError, ValueError) as error:
-        raise StoreError(
-            f"The analysis cannot be kept ({str(error).splitlines()[0]}); scan the clip again."
-        ) from error
-    if not same:
-        raise StoreError("The analysis cannot be kept without loss; scan the clip again.")
-    return text
-
-
-def _analysis_row(
-    analysis: Analysis,
-    digest: str,
-    tags: Iterable[str],
-    note: str,
-    source: Path | str | None,
-    clip_file: str | None,
-) -> dict[str, Any]:
-    clip, finding = analysis.clip, analysis.finding
-    faces = [(face, frame.index) for frame in analysis.frames for face in frame.faces]
-    # Of the face that decides, where one does.
-    deciding = [pair for pair in faces if pair[0].track == finding.track] or faces
-    cover = max(deciding, key=lambda pair: pair[0].logit, default=None)
-    name, note = clean(clip.name), clean(note)
-    now = clock.time()
-    return {
-        "digest": digest,
-        "sha256": clip.sha256,
-        "fingerprint": fingerprint_of(analysis),
-        "name": name,
-        "name_key": name.casefold()[:200],
-        "created_at": _seconds(analysis.created, now),
-        "kept_at": now,
-        "bytes": clip.bytes,
-        "width": clip.width,
-        "height": clip.height,
-        "duration": clip.duration,
-        "band": finding.band,
-        "band_rank": 0 if finding.band is None else BAND_ORDER.index(finding.band) + 1,
-        "logit": finding.logit,
-        "score": finding.score,
-        "states": list(finding.states),
-        "faces": len(analysis.tracks),
-        "frames": len(analysis.frames),
-        "model_version": ", ".join(f"{model.name} {model.version}" for model in analysis.models),
-        "cover_frame": cover[1] if cover else None,
-        "cover_track": cover[0].track if cover else None,
-        "source": None if source is None else clean(str(source)),
-        "clip_file": clip_file,
-        "note": note,
-        "search_text": _search_text(name, clip.sha256, clean_tags(tags), note),
-    }
-
-
-def _face_rows(id: int, analysis: Analysis) -> Iterator[dict[str, Any]]:
-    temperatures = {model.name: model.temperature for model in analysis.models}
-    for frame in analysis.frames:
-        if not frame.faces:
-            empty = dict.fromkeys(schema.face_score.columns.keys())
-            yield empty | {"analysis_id": id, "frame": frame.index, "place": 0,
-                           "time": frame.time, "disagree": False}  # fmt: skip
-        for place, face in enumerate(frame.faces):
-            yield {"analysis_id": id, "place": place} | _face_row(frame, face, temperatures)
-
-
-def _face_row(
-    frame: ScoredFrame, face: ScoredFace, temperatures: Mapping[str, float]
-) -> dict[str, Any]:
-    calibrated = [logit / temperatures.get(name, 1.0) for name, logit in face.logits.items()]
-    left, top, right, bottom = face.box
-    return {
-        "frame": frame.index,
-        "time": frame.time,
-        "track": face.track,
-        "score": face.score,
-        "logit": face.logit,
-        "logits": dict(face.logits),
-        "spread": max(calibrated) - min(calibrated) if calibrated else 0.0,
-        "disagree": len({value > 0 for value in calibrated}) > 1,
-        "size": face.quality.size,
-        "sharpness": face.quality.sharpness,
-        "brightness": face.quality.brightness,
-        "usable": face.quality.usable,
-        "detection_score": face.detection_score,
-        "left": left,
-        "top": top,
-        "right": right,
-        "bottom": bottom,
-    }
 
 
 def _insert(connection: sa.Connection, table: sa.Table, rows: Iterable[dict[str, Any]]) -> None:
@@ -837,46 +692,10 @@ def _insert(connection: sa.Connection, table: sa.Table, rows: Iterable[dict[str,
         connection.execute(sa.insert(table), batch)
 
 
-def _frame_row(row: Mapping[Any, Any]) -> FrameRow:
-    found = row["track"] is not None
-    return FrameRow(
-        analysis=row["analysis_id"],
-        clip=row["clip"],
-        index=row["frame"],
-        time=row["time"],
-        disagree=bool(row["disagree"]),
-        track=row["track"],
-        score=row["score"],
-        logit=row["logit"],
-        logits=row["logits"],
-        spread=row["spread"],
-        size=row["size"],
-        sharpness=row["sharpness"],
-        brightness=row["brightness"],
-        usable=row["usable"],
-        detection_score=row["detection_score"],
-        box=(row["left"], row["top"], row["right"], row["bottom"]) if found else None,
-    )
-
-
-def _summary(row: Mapping[Any, Any], tags: tuple[str, ...]) -> Summary:
-    same = {field.name for field in dataclasses.fields(Summary)} & set(row)
-    cover = None if row["cover_frame"] is None else (row["cover_frame"], row["cover_track"])
-    values = {name: row[name] for name in same} | {
-        "created": datetime.datetime.fromtimestamp(row["created_at"], datetime.UTC),
-        "kept": datetime.datetime.fromtimestamp(row["kept_at"], datetime.UTC),
-        "states": tuple(row["states"]),
-        "cover": cover,
-        "tags": tags,
-        "clip_kept": row["clip_file"] is not None,
-    }
-    return Summary(**values)
-
-
 def _tags_of(connection: sa.Connection, ids: Sequence[int]) -> dict[int, tuple[str, ...]]:
     table = schema.tag.c
     found: dict[int, tuple[str, ...]] = {}
-    for some in _chunks(list(ids), 500):
+    for some in chunks(list(ids), 500):
         query = sa.select(table.analysis_id, table.name).where(table.analysis_id.in_(some))
         for id, name in connection.execute(query.order_by(table.name)):
             found[id] = (*found.get(id, ()), name)
@@ -886,37 +705,12 @@ def _tags_of(connection: sa.Connection, ids: Sequence[int]) -> dict[int, tuple[s
 def _refresh_search_text(connection: sa.Connection, ids: Sequence[int]) -> None:
     table = schema.analysis
     tags = _tags_of(connection, ids)
-    for some in _chunks(list(ids), 500):
+    for some in chunks(list(ids), 500):
         query = sa.select(table.c.id, table.c.name, table.c.sha256, table.c.note)
         for id, name, sha256, note in connection.execute(query.where(table.c.id.in_(some))).all():
-            text = _search_text(name, sha256, tags.get(id, ()), note)
+            text = search_text(name, sha256, tags.get(id, ()), note)
             connection.execute(sa.update(table).where(table.c.id == id).values(search_text=text))
 
 
-def _search_text(name: str, sha256: str, tags: Iterable[str], note: str) -> str:
-    return "\n".join([name, sha256, *tags, note]).casefold()
-
-
-def _tag_rows(id: int, tags: Iterable[str]) -> list[dict[str, Any]]:
-    return [{"analysis_id": id, "name": name} for name in sorted(tags)]
-
-
-def _seconds(created: str, otherwise: float) -> float:
-    try:
-        moment = datetime.datetime.fromisoformat(created)
-    except ValueError:
-        return otherwise
-    return (moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)).timestamp()
-
-
-def _within(page: int, total: int, size: int) -> int:
-    return min(max(page, 1), max(math.ceil(total / size), 1))
-
-
-def _chunks(values: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
-    for start in range(0, len(values), size):
-        yield values[start : start + size]
-
-
-def _missing(id: int) -> StoreError:
-    return StoreError(f"There is no analysis {id} in the library; it may have been deleted.")
+def _missing(id: int) -> LibraryError:
+    return LibraryError(f"There is no analysis {id} in the library; it may have been deleted.")

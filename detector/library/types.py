@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import datetime
-import hashlib
-import json
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.result import Analysis, Band, BandLimits, Box, Model, State
+from detector.result import AbstainReason, Band, Box
 
 NO_BAND = "none"  # stands for analyses whose states forbid a band, in a filter
 
@@ -76,7 +74,7 @@ class Summary:
     band: Band | None
     logit: float | None
     score: float | None
-    states: tuple[State, ...]
+    states: tuple[AbstainReason, ...]
     faces: int
     frames: int
     model_version: str
@@ -209,39 +207,3 @@ class Size:
 LIBRARY_SORTS = ("created", "kept", "name", "band", "score", "duration", "faces", "frames", "bytes")
 FRAME_SORTS = ("order", "time", "score", "logit", "spread", "track", "size", "sharpness",
                "brightness", "detection_score")  # fmt: skip
-
-
-def fingerprint(
-    requested: int | None,
-    face_detector: str,
-    min_face_score: float,
-    models: Iterable[Model],
-    bands: BandLimits,
-) -> str:
-    """A name, hex [64], for the models and settings that decide a clip's scores.
-
-    Device and backend are left out: the same networks give the same scores to 1e-3 on each.
-    """
-    parts = {
-        "frames": requested,
-        "face_detector": face_detector,
-        "min_face_score": min_face_score,
-        "models": [
-            [model.name, model.sha256, model.weight, model.temperature, model.precision]
-            for model in models
-        ],
-        "bands": [bands.inconclusive, bands.some, bands.strong],
-    }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-def fingerprint_of(analysis: Analysis) -> str:
-    """`fingerprint` of the models and settings that an analysis was made with."""
-    sampling = analysis.sampling
-    return fingerprint(
-        sampling.requested,
-        sampling.face_detector,
-        sampling.min_face_score,
-        analysis.models,
-        analysis.bands,
-    )

@@ -25,87 +25,23 @@ import PIL.ExifTags
 import PIL.Image
 from numpy.typing import NDArray
 
-from detector.containers import (
+from detector.errors import ClipError
+from detector.limits import Limits
+from detector.media.clip import Clip, Frame, Image, check_file, lasting, shortened, too_much_memory
+from detector.media.containers import (
     Animation,
     is_cut_off,
     jpeg_is_cut_off,
     pictures,
     read_animation,
 )
-from detector.errors import ClipError
-from detector.limits import Limits
 
 __all__ = ["Clip", "ClipReader", "Frame", "Image", "Limits", "frame_at", "probe", "sample"]
 
-Image = NDArray[np.uint8]
-
-EXTENSIONS = ("mp4", "m4v", "mov", "webm", "mkv", "avi", "gif", "mpg", "mpeg", "ts",
-              "jpg", "jpeg", "png", "webp")  # fmt: skip
 # Only formats that hold pictures themselves: playlists could point to other files or addresses.
 _DEMUXERS = ("mov,matroska,avi,gif,mpeg,mpegts,mpegvideo,m4v,image2,"
              "png_pipe,jpeg_pipe,webp_pipe,webp,bmp_pipe")  # fmt: skip
 _STILL = ("image2", "png_pipe", "jpeg_pipe", "webp_pipe", "bmp_pipe")
-
-
-@dataclass(frozen=True)
-class Clip:
-    """What is known of a clip without looking at its pictures.
-
-    Attributes:
-        name: file name as the person gave it.
-        sha256: hash of the file, hex.
-        bytes: size of the file.
-        container, codec: FFmpeg's short names, for example "mov,mp4,…" and "h264".
-        width, height: pixels as displayed, after rotation and pixel aspect ratio.
-        rotation: degrees clockwise that were applied to show the picture upright.
-        frame_rate: mean frames per second; 0 for a still image.
-        variable_frame_rate: the times between frames differ by more than a tenth.
-        frames: number of frames.
-        duration: seconds; 0 for a still image.
-        bits_per_pixel: bits of video for one displayed pixel of one frame.
-        has_audio: an audio stream is there (the detector does not listen to it).
-        creation_time: as the container says, or None.
-        encoder: tag that the writing software left, or None.
-        damaged: packets that could not be read, or frames the header promises in vain.
-    """
-
-    name: str
-    sha256: str
-    bytes: int
-    container: str
-    codec: str
-    width: int
-    height: int
-    rotation: int
-    frame_rate: float
-    variable_frame_rate: bool
-    frames: int
-    duration: float
-    bits_per_pixel: float
-    has_audio: bool
-    creation_time: str | None
-    encoder: str | None
-    damaged: int
-
-    @property
-    def still(self) -> bool:
-        """True for a picture without time."""
-        return self.frames == 1 and self.duration == 0
-
-
-@dataclass(frozen=True)
-class Frame:
-    """One picture of a clip.
-
-    Attributes:
-        index: number in presentation order, from 0.
-        time: presentation time, seconds from the start of the clip as a player shows it.
-        image: RGB uint8 [height, width, 3], upright.
-    """
-
-    index: int
-    time: float
-    image: Image
 
 
 @dataclass(frozen=True)
@@ -337,8 +273,8 @@ class ClipReader:
         seconds = (self._index.end - int(self._index.times[0])) * float(self._base)
         if seconds > self.limits.seconds:
             raise ClipError(
-                f"“{self.label}” lasts {_lasting(seconds)}, more than the "
-                f"{_lasting(self.limits.seconds)} allowed here; cut the part you need."
+                f"“{self.label}” lasts {lasting(seconds)}, more than the "
+                f"{lasting(self.limits.seconds)} allowed here; cut the part you need."
             )
 
     def _read_animation(self) -> Animation | None:
@@ -607,52 +543,8 @@ class ClipReader:
         return np.ascontiguousarray(image)
 
 
-def check_file(path: Path, label: str, limits: Limits) -> None:
-    """Is there a file that may be read, of a size that is allowed?
-
-    Raises:
-        ClipError: no; the sentence calls it `label`.
-    """
-    try:
-        size = path.stat().st_size
-    except (OSError, ValueError) as error:
-        raise ClipError(f"“{label}” cannot be opened; check that it exists.") from error
-    if not path.is_file():
-        raise ClipError(f"“{label}” is not a file; choose a video or an image.")
-    if size == 0:
-        raise ClipError(f"“{label}” is empty; choose a file with content.")
-    check_size(size, label, limits)
-
-
-def check_size(size: int, label: str, limits: Limits) -> None:
-    """Is a file of so many bytes allowed? Raises ClipError where not."""
-    if size > limits.bytes:
-        raise ClipError(
-            f"“{label}” is {size / 2**30:.1f} GiB, more than the {limits.bytes / 2**30:.1f} GiB "
-            "allowed here; cut the part you need."
-        )
-
-
-def too_much_memory(label: str) -> ClipError:
-    """What is said where decoding needs more than it may use."""
-    return ClipError(
-        f"“{label}” needs more memory to be decoded than is allowed here; export a smaller copy, "
-        "at most 4K."
-    )
-
-
-def _lasting(seconds: float) -> str:
-    return f"{seconds:,.1f} s" if seconds < 120 else f"{seconds / 60:,.1f} minutes"
-
-
 def _nothing() -> None:
     pass
-
-
-def shortened(name: str, most: int = 60) -> str:
-    """A name fit for a sentence: printable, and its middle left out where it is long."""
-    name = "".join(letter if letter.isprintable() else " " for letter in name)
-    return name if len(name) <= most else f"{name[: most // 2]}…{name[-most // 2 + 1 :]}"
 
 
 def probe(path: Path | str, name: str | None = None, limits: Limits | None = None) -> Clip:

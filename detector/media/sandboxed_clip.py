@@ -1,9 +1,9 @@
-"""A clip that another process opens and decodes, in a cage: `ClipReader` for strangers' files.
+"""A clip that another process opens and decodes, in a sandbox: `ClipReader` for strangers' files.
 
 `open_clip` is how the app opens whatever a person hands to it. The file is parsed by a process
-that can do nothing else (`detector.cage`); its frames arrive through shared memory while the app
-works on the one before. What arrives is checked: the other side may have been taken over by the
-file that it reads.
+that can do nothing else (`detector.media.sandbox`); its frames arrive through shared memory
+while the app works on the one before. What arrives is checked: the other side may have been
+taken over by the file that it reads.
 """
 
 from __future__ import annotations
@@ -26,23 +26,26 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from detector import cage_process
-from detector.cage import Layer, give_time
-from detector.cage_channel import ChannelError, Message
-from detector.clip import Clip, Frame, check_file, shortened, too_much_memory
 from detector.errors import ClipError
 from detector.limits import Limits
+from detector.media.clip import Clip, Frame, check_file, shortened, too_much_memory
+from detector.media.sandbox import fork_server
+from detector.media.sandbox.channel import ChannelError, Message
+from detector.media.sandbox.linux import give_time
+from detector.media.sandbox.sandbox import Defence
+from detector.media.sandbox.untrusted import checked_clip, printable, sentence, whole_number
 
 _SLOT_MEMORY = 48 << 20  # bytes that all slots may take, where that is two or more
 _MOST_SLOTS = 4
 _OPENING = 120  # seconds of computing that opening may cost, and more for a large file
 _PER_PIXEL = 2e-6  # seconds of computing that a pixel may cost: a hundred times what H.264 does
-_LONGEST = 1 << 20  # letters of a tag
 _PAGE = mmap.ALLOCATIONGRANULARITY
 
 
-def open_clip(path: Path | str, name: str | None = None, limits: Limits | None = None) -> CagedClip:
-    """The clip, opened in a cage; use it as a context manager.
+def open_clip(
+    path: Path | str, name: str | None = None, limits: Limits | None = None
+) -> SandboxedClip:
+    """The clip, opened in a sandbox; use it as a context manager.
 
     Args:
         path: the file.
@@ -53,10 +56,10 @@ def open_clip(path: Path | str, name: str | None = None, limits: Limits | None =
         ClipError: the file is no clip, holds no pictures, is beyond the limits, or made the
             process fail that reads it.
     """
-    return CagedClip(path, name, limits)
+    return SandboxedClip(path, name, limits)
 
 
-class CagedFile:
+class SandboxedFile:
     """A file that another process parses. Not shared between threads at the same time.
 
     Args:
@@ -85,7 +88,7 @@ class CagedFile:
             ) from error
         self._sha256: str | None = None
         try:
-            self._process = cage_process.start()
+            self._process = fork_server.start()
         except BaseException:
             os.close(self._file)
             raise
@@ -179,12 +182,12 @@ class CagedFile:
             if kind == "alive":
                 continue
             if kind == "refused":
-                raise ClipError(_sentence(message.header.get("says")))
+                raise ClipError(sentence(message.header.get("says")))
             if kind == "memory":
                 raise too_much_memory(self.label)
             if kind == "failed":
                 logging.getLogger("veriframe").error(
-                    "reading a clip failed:\n%s", _printable(message.header.get("trace"))
+                    "reading a clip failed:\n%s", printable(message.header.get("trace"))
                 )
                 raise ClipError(
                     f"“{self.label}” cannot be read because of an unexpected error; export it as "
@@ -217,8 +220,8 @@ class CagedFile:
         )
 
 
-class CagedClip(CagedFile):
-    """`detector.clip.ClipReader`, in another process; the same methods, frames, times and errors.
+class SandboxedClip(SandboxedFile):
+    """`ClipReader` in another process: the same methods, frames, times and errors.
 
     Args:
         path, name, limits: as for `open_clip`.
@@ -242,12 +245,12 @@ class CagedClip(CagedFile):
     def _read_opening(self, message: Message) -> None:
         header = message.header
         try:
-            self._frames = _whole(header["frames"], 1, self.limits.frames)
+            self._frames = whole_number(header["frames"], 1, self.limits.frames)
             width, height = header["size"]
             most = self.limits.pixels
-            self._size = _whole(width, 1, most), _whole(height, 1, most)
+            self._size = whole_number(width, 1, most), whole_number(height, 1, most)
             self._times = np.frombuffer(message.payload, "<f8").astype(np.float64)
-            self.layers = tuple(Layer(**layer) for layer in header["layers"])
+            self.layers = tuple(Defence(**layer) for layer in header["layers"])
         except (KeyError, TypeError, ValueError) as error:
             raise self.wrong() from error
         finite = bool(np.isfinite(self._times).all())
@@ -276,7 +279,7 @@ class CagedClip(CagedFile):
         sha256 = self.sha256  # while the other side works
         facts = self._receive().header.get("clip")
         try:
-            clip = _clip(facts)
+            clip = checked_clip(facts)
         except (KeyError, TypeError, ValueError) as error:
             raise self.wrong() from error
         if (clip.width, clip.height) != self._size or clip.frames != self._frames:
@@ -340,8 +343,8 @@ class CagedClip(CagedFile):
                 self._busy = False
                 return
             try:
-                index = _whole(header["index"], last + 1, self._frames - 1)
-                slot = _whole(header["slot"], 0, len(slots) - 1)
+                index = whole_number(header["index"], last + 1, self._frames - 1)
+                slot = whole_number(header["slot"], 0, len(slots) - 1)
             except (KeyError, TypeError, ValueError) as error:
                 raise self.wrong() from error
             image = slots[slot].copy()  # the other side may write into it again
@@ -392,33 +395,33 @@ class CagedClip(CagedFile):
 
 
 def probe(path: Path | str, name: str | None = None, limits: Limits | None = None) -> Clip:
-    """What a clip says of itself, its SHA-256 included; read in a cage. Raises ClipError."""
+    """What a clip says of itself, its SHA-256 included; read in a sandbox. Raises ClipError."""
     with open_clip(path, name, limits) as reader:
         return reader.describe()
 
 
 def frame_at(path: Path | str, seconds: float) -> Frame:
-    """The frame that a player shows at `seconds`; decoded in a cage. Raises ClipError."""
+    """The frame that a player shows at `seconds`; decoded in a sandbox. Raises ClipError."""
     with open_clip(path) as reader:
         return reader.frame_at(seconds)
 
 
-def describe_cage(limits: Limits | None = None) -> tuple[Layer, ...]:
+def describe_sandbox(limits: Limits | None = None) -> tuple[Defence, ...]:
     """What holds on this system around the process that reads clips.
 
     Raises:
         ClipError: no such process can be started.
     """
     limits = limits or Limits.from_environment()
-    process = cage_process.start()
+    process = fork_server.start()
     try:
         process.channel.send(
             {"do": "layers", "limits": dataclasses.asdict(limits), "seconds": _OPENING}
         )
         header = process.channel.receive(limits.stall).header
-        return tuple(Layer(**layer) for layer in header["layers"])
+        return tuple(Defence(**layer) for layer in header["layers"])
     except (ChannelError, TimeoutError, KeyError, TypeError) as error:
-        raise cage_process.cannot_start() from error
+        raise fork_server.cannot_start() from error
     finally:
         process.end()
 
@@ -453,41 +456,3 @@ def _memory_file(size: int) -> int:
         os.close(number)
         raise
     return number
-
-
-def _whole(value: Any, low: int, high: int) -> int:
-    if type(value) is not int or not low <= value <= high:
-        raise ValueError(f"{value!r} is no whole number between {low} and {high}")
-    return value
-
-
-_KINDS: dict[str, tuple[type, ...]] = {
-    "str": (str,), "int": (int,), "float": (float, int), "bool": (bool,),
-    "str | None": (str, type(None)),
-}  # fmt: skip
-
-
-def _clip(facts: Any) -> Clip:
-    """The facts, if they are of the right types and sizes."""
-    if not isinstance(facts, dict):
-        raise TypeError("facts are no object")
-    for field in dataclasses.fields(Clip):
-        value = facts[field.name]
-        if type(value) not in _KINDS[str(field.type)]:
-            raise TypeError(f"{field.name} is {value!r}")
-        if isinstance(value, int | float) and not 0 <= value < 1e18:
-            raise ValueError(f"{field.name} is {value!r}")
-        if isinstance(value, str) and len(value) > _LONGEST and field.name != "name":
-            raise ValueError(f"{field.name} is too long")
-    return Clip(**{field.name: facts[field.name] for field in dataclasses.fields(Clip)})
-
-
-def _sentence(value: Any) -> str:
-    return _printable(value)[:1000].replace("\n", " ")
-
-
-def _printable(value: Any) -> str:
-    """Text that cannot steer a terminal or a log."""
-    return "".join(
-        letter if letter.isprintable() or letter == "\n" else " " for letter in str(value)[:8000]
-    )

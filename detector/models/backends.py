@@ -10,17 +10,14 @@ import functools
 import platform
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING
 
 from detector.errors import ModelError
+from detector.settings import BACKENDS, Backend
 
 if TYPE_CHECKING:
-    from detector.weights import EnsembleSpec
+    from detector.models.spec import EnsembleSpec
 
-Backend = Literal[
-    "auto", "openvino-int8", "openvino-f32", "openvino-bf16", "torch-cpu", "torch-cuda"
-]
-BACKENDS: tuple[Backend, ...] = get_args(Backend)
 
 # Instructions that multiply 8-bit numbers four at a time; without them int8 gains nothing.
 _DOT_PRODUCTS = {"avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "FEAT_DotProd"}

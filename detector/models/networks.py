@@ -15,7 +15,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from detector.errors import ModelError
-from detector.weights import NetworkSpec, check_hash
+from detector.models.integrity import check_hash
+from detector.models.spec import NetworkSpec
 
 TRUNKS = {"resnet50": "resnet50", "xception": "legacy_xception"}
 

@@ -6,15 +6,16 @@ import contextlib
 import hashlib
 import io
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
-from detector import openvino_core
-from detector.backends import cpu_features, has_int8
 from detector.errors import BackendError, ModelError, OutOfMemory
-from detector.scoring import BATCH, Crops, Logits, in_batches
-from detector.sealed_file import SealedFile
-from detector.weights import EnsembleSpec, NetworkSpec, check_hash, check_int8
+from detector.models import openvino_runtime
+from detector.models.backends import cpu_features, has_int8
+from detector.models.integrity import check_hash, check_int8
+from detector.models.scorer import BATCH, Crops, Logits, in_batches
+from detector.models.spec import EnsembleSpec, NetworkSpec
 
 PRECISIONS = ("f32", "bf16", "int8")
 
@@ -27,7 +28,7 @@ class OpenVinoScorer:
 
     Args:
         ensemble: the networks.
-        precision: "f32", "bf16" or "int8" (the files that `detector.quantization` built).
+        precision: "f32", "bf16" or "int8" (from `detector.evaluation.quantization`).
 
     Raises:
         ModelError: weights are missing or altered.
@@ -39,7 +40,7 @@ class OpenVinoScorer:
 
     def __init__(self, ensemble: EnsembleSpec, precision: str = "f32") -> None:
         try:
-            core = openvino_core.core()
+            core = openvino_runtime.core()
         except (ImportError, OSError) as error:
             raise BackendError(
                 f"OpenVINO cannot start here ({error}); choose torch-cpu, or install the "
@@ -107,13 +108,13 @@ def _compiled(core: Any, spec: NetworkSpec, crop_size: int, precision: str) -> A
     settings = {
         "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
         "PERFORMANCE_HINT": "LATENCY",
-        **openvino_core.SHARED_CORES,
+        **openvino_runtime.SHARED_CORES,
     }
     source = spec.int8.sha256 if precision == "int8" and spec.int8 else spec.sha256
     parts = [source, precision, str(crop_size), openvino.__version__, *sorted(cpu_features()),
              str(core.get_property("CPU", "FULL_DEVICE_NAME")), str(settings)]  # fmt: skip
     key = hashlib.sha256("|".join(parts).encode()).hexdigest()[:24]
-    cached = SealedFile(cache_folder() / f"{spec.name}-{precision}-{key}.blob")
+    cached = ChecksummedFile(cache_folder() / f"{spec.name}-{precision}-{key}.blob")
     content = cached.read()
     if content is not None:
         with contextlib.suppress(RuntimeError):  # of a build that reads it differently
@@ -142,7 +143,7 @@ def convert(spec: NetworkSpec, crop_size: int) -> Any:
     import openvino
     import torch
 
-    from detector.networks import FaceNetwork, load_network, normalise
+    from detector.models.networks import FaceNetwork, load_network, normalise
 
     class FromCrops(torch.nn.Module):
         """Normalisation and network in one graph, so that every backend sees the same input."""
@@ -162,3 +163,34 @@ def convert(spec: NetworkSpec, crop_size: int) -> Any:
             example_input=example,
             input=[openvino.PartialShape([-1, crop_size, crop_size, 3])],
         )
+
+
+class ChecksummedFile:
+    """One file of a cache, and its seal.
+
+    Args:
+        path: of the file; the seal has `.sha256` behind its name.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.seal = path.with_name(path.name + ".sha256")
+
+    def read(self) -> bytes | None:
+        """What was written; None where nothing was, or where a single bit is not as it was."""
+        with contextlib.suppress(OSError, ValueError):
+            content = self.path.read_bytes()
+            if hashlib.sha256(content).hexdigest() == self.seal.read_text(encoding="ascii"):
+                return content
+        return None
+
+    def write(self, content: bytes) -> None:
+        """Keep `content`; a folder that is full or cannot be written to is no error."""
+        with contextlib.suppress(OSError):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=self.path.parent) as temporary:
+                draft, seal = Path(temporary) / "content", Path(temporary) / "seal"
+                draft.write_bytes(content)
+                seal.write_text(hashlib.sha256(content).hexdigest(), encoding="ascii")
+                os.replace(draft, self.path)
+                os.replace(seal, self.seal)  # last: what it does not fit is never used

@@ -13,11 +13,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from detector import weights
 from detector.errors import ModelError
-from detector.folders import data_folder
+from detector.files import MODELS, data_folder
+from detector.models import spec
+from detector.models.spec import EnsembleSpec
 from detector.result import Model
-from detector.weights import MODELS, EnsembleSpec
 
 DEFAULT = "default"  # how people write the name of the shipped ensemble, which is ""
 VARIABLE = "VERIFRAME_MODELS"
@@ -43,10 +43,10 @@ class InstalledModels:
 
     def read(self) -> EnsembleSpec:
         """Its networks, without their weights; raises ModelError where they cannot be used."""
-        return weights.read_ensemble(self.path)
+        return spec.read_ensemble(self.path)
 
 
-def installed() -> tuple[InstalledModels, ...]:
+def list_models() -> tuple[InstalledModels, ...]:
     """All ensembles, the default first, then by name; nothing of them is read yet."""
     found: dict[str, Path] = {}
     for folder in _folders():
@@ -62,13 +62,13 @@ def installed() -> tuple[InstalledModels, ...]:
     return (default, *(InstalledModels(name, found[name]) for name in sorted(found)))
 
 
-def named(name: str) -> InstalledModels:
+def get_model(name: str) -> InstalledModels:
     """The ensemble called `name`, "" or "default" for the shipped one.
 
     Raises:
         ModelError: none is called so.
     """
-    everything = installed()
+    everything = list_models()
     for one in everything:
         if name in (one.name, one.title):
             return one
@@ -76,7 +76,7 @@ def named(name: str) -> InstalledModels:
     raise ModelError(f"No models are installed as {name[:60]!r}; choose one of: {known}.")
 
 
-def matching(models: Iterable[Model]) -> str:
+def find_by_weights(models: Iterable[Model]) -> str:
     """The name of the ensemble with those very weights; "", the default, where there is none.
 
     Args:
@@ -86,7 +86,7 @@ def matching(models: Iterable[Model]) -> str:
     models = tuple(models)
     wanted = {model.name: model.sha256 for model in models}
     same: list[tuple[bool, str]] = []
-    for one in installed():
+    for one in list_models():
         try:
             networks = one.read().networks
         except ModelError:

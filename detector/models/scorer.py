@@ -1,24 +1,22 @@
 """Face crops to logits: one interface, whichever engine computes them.
 
-`detector.openvino_scoring` and `detector.torch_scoring` hold the engines, `detector.backends`
-the choice between them.
+`openvino_scorer` and `torch_scorer` beside this file hold the engines, `backends` the choice
+between them.
 
 Paper, "Pipeline": a ResNet and an Xception, used as an ensemble, score the face crops.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.backends import Backend, check_name, choose
-from detector.errors import BackendError, ModelError, OutOfMemory
-from detector.result import Model
-from detector.weights import EnsembleSpec, read_ensemble
+from detector.errors import ModelError, OutOfMemory
+from detector.models.spec import EnsembleSpec
 
 Crops = NDArray[np.uint8]
 Logits = NDArray[np.float32]
@@ -47,39 +45,6 @@ class Scorer(Protocol):
         ...
 
 
-def load_scorer(backend: Backend = "auto", ensemble: EnsembleSpec | None = None) -> Scorer:
-    """The fastest scorer this machine offers, or the one asked for.
-
-    Where "auto" finds that its first choice does not start, it goes on to the next.
-
-    Raises:
-        ModelError: weights are missing or altered, or the backend cannot start.
-    """
-    check_name(backend)
-    ensemble = ensemble or read_ensemble()
-    if backend != "auto":
-        return _load(backend, ensemble)
-    first = choose(ensemble)
-    others: tuple[Backend, ...] = ("openvino-f32", "torch-cpu")
-    for name in (first, *(other for other in others if other != first)):
-        try:
-            return _load(name, ensemble)
-        except BackendError as error:
-            logging.getLogger("veriframe").warning("%s", error)
-            refused = error
-    raise refused
-
-
-def _load(backend: Backend, ensemble: EnsembleSpec) -> Scorer:
-    if backend.startswith("torch"):
-        from detector.torch_scoring import TorchScorer
-
-        return TorchScorer(ensemble, "cuda" if backend == "torch-cuda" else "cpu")
-    from detector.openvino_scoring import OpenVinoScorer
-
-    return OpenVinoScorer(ensemble, backend.removeprefix("openvino-"))
-
-
 def combine(ensemble: EnsembleSpec, logits: Mapping[str, Logits]) -> Logits:
     """The ensemble's calibrated logits float32 [n]: weighted mean of logit / temperature."""
     total = sum(network.weight for network in ensemble.networks)
@@ -93,27 +58,6 @@ def combine(ensemble: EnsembleSpec, logits: Mapping[str, Logits]) -> Logits:
 def probability(logit: float) -> float:
     """Sigmoid of a logit, [0, 1]."""
     return float(1 / (1 + np.exp(-np.clip(logit, -80, 80))))
-
-
-def describe(scorer: Scorer) -> tuple[Model, ...]:
-    """The networks of a scorer, as a result names them."""
-    return tuple(
-        Model(
-            name=network.name,
-            version=network.version,
-            sha256=network.sha256,
-            input_size=network.input_size,
-            weight=network.weight,
-            temperature=network.temperature,
-            backend=scorer.backend,
-            device=scorer.device,
-            precision=scorer.precision,
-            quantized_sha256=network.int8.sha256
-            if scorer.precision == "int8" and network.int8
-            else None,
-        )
-        for network in scorer.ensemble.networks
-    )
 
 
 def in_batches(forward: Callable[[Crops], Logits], crops: Crops, size: int) -> Logits:
@@ -143,3 +87,25 @@ def in_batches(forward: Callable[[Crops], Logits], crops: Crops, size: int) -> L
             continue
         start += len(batch)
     return np.concatenate(parts) if parts else np.zeros(0, dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class FaceScore:
+    """What the networks say of one face.
+
+    Attributes:
+        logits: of each network, positive = manipulated, before calibration.
+        logit: of the ensemble, calibrated.
+    """
+
+    logits: Mapping[str, float]
+    logit: float
+
+
+def face_scores(ensemble: EnsembleSpec, logits: Mapping[str, Logits]) -> list[FaceScore]:
+    """What each face comes to, from float32 [n] of each network."""
+    mixed = combine(ensemble, logits)
+    return [
+        FaceScore({name: float(values[place]) for name, values in logits.items()}, float(logit))
+        for place, logit in enumerate(mixed)
+    ]

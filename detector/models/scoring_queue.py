@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from detector import background
-from detector.round_robin import RoundRobin
-from detector.scoring import Crops, Logits, Scorer
+from detector.concurrency import threads
+from detector.concurrency.fair_queue import FairQueue
+from detector.models.scorer import Crops, Logits, Scorer
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class ScoredBatch:
 _Waiting = tuple[Crops, "Future[ScoredBatch]"]
 
 
-class Turns:
+class ScoringQueue:
     """The queue of one scorer. Batches of one analysis keep their order.
 
     Args:
@@ -43,16 +43,16 @@ class Turns:
 
     def __init__(self, scorer: Scorer) -> None:
         self.scorer = scorer
-        self._line: RoundRobin[_Waiting] = RoundRobin()
+        self._line: FairQueue[_Waiting] = FairQueue()
         self._started = threading.Lock()
         self._thread: threading.Thread | None = None
 
-    def join(self) -> Place:
+    def join(self) -> QueueClient:
         """A place in the line for one analysis; use it as a context manager."""
         with self._started:
             if self._thread is None:
-                self._thread = background.start(self._serve, "scoring", self._line.close)
-        return Place(self._line)
+                self._thread = threads.start(self._serve, "scoring", self._line.close)
+        return QueueClient(self._line)
 
     def _serve(self) -> None:
         while (waiting := self._line.get()) is not None:
@@ -69,10 +69,10 @@ class Turns:
             del crops, answer, waiting
 
 
-class Place:
+class QueueClient:
     """One analysis' place in the line."""
 
-    def __init__(self, line: RoundRobin[_Waiting]) -> None:
+    def __init__(self, line: FairQueue[_Waiting]) -> None:
         self._line = line
 
     def __enter__(self) -> Self:

@@ -8,23 +8,18 @@ bands and aggregation come from there.
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
-from detector.aggregation import AGGREGATIONS, Aggregation
 from detector.errors import ModelError
-
-ASSETS = Path(__file__).resolve().parent.parent / "assets"
-MODELS = ASSETS / "models"
+from detector.files import MODELS
 
 
 @dataclass(frozen=True)
 class QuantizedSpec:
-    """The int8 model of a network, built from its weights by `detector.quantization`.
+    """The int8 model of a network, built from its weights by `detector.evaluation.quantization`.
 
     Attributes:
         path: OpenVINO's `.xml`; its weights lie beside it as `.bin`.
@@ -117,12 +112,6 @@ class EnsembleSpec:
         raise ModelError(f"There is no network called {name!r}; choose one of: {known}.")
 
 
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, hex, read in pieces."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def read_ensemble(
     path: Path = MODELS / "ensemble.json", *, calibrated: bool = True
 ) -> EnsembleSpec:
@@ -173,7 +162,7 @@ def read_ensemble(
             note=entry["note"],
             aggregation=entry.get("aggregation", "median"),
         )
-        if ensemble.aggregation not in AGGREGATIONS:
+        if ensemble.aggregation not in get_args(Aggregation):
             raise ValueError(f"no aggregation {ensemble.aggregation!r}")
     except (
         OSError, KeyError, TypeError, ValueError, AttributeError, SafetensorError,
@@ -214,60 +203,6 @@ def _calibrated(entry: dict[str, Any], file: Path) -> dict[str, Any]:
     }
 
 
-@functools.lru_cache(maxsize=16)
-def _checked(path: Path, expected: str, _changed: int) -> None:
-    found = sha256_of(path)
-    if found != expected:
-        raise ModelError(
-            f"{path.name} is not the file it should be (SHA-256 {found[:12]}…, expected "
-            f"{expected[:12]}…); restore it from the repository."
-        )
-
-
-def check_hash(spec: NetworkSpec) -> None:
-    """Raise ModelError unless the weights' file has the SHA-256 that the ensemble names."""
-    try:
-        _checked(spec.path, spec.sha256, spec.path.stat().st_mtime_ns)
-    except OSError as error:
-        raise ModelError(
-            f"{spec.path.name} cannot be read; restore assets/models from the repository."
-        ) from error
-
-
-@functools.lru_cache(maxsize=16)
-def _checked_pair(path: Path, expected: str, _changed: tuple[int, int]) -> None:
-    if sha256_of_pair(path) != expected:
-        raise ModelError(
-            f"{path.name} or its .bin is not the file it should be; restore assets/models from the "
-            "repository or run `python -m detector quantize`."
-        )
-
-
-def sha256_of_pair(path: Path) -> str:
-    """SHA-256, hex, of an OpenVINO `.xml` followed by its `.bin`."""
-    digest = hashlib.sha256(path.read_bytes())
-    with path.with_suffix(".bin").open("rb") as stream:
-        while piece := stream.read(1 << 20):
-            digest.update(piece)
-    return digest.hexdigest()
-
-
-def check_int8(spec: NetworkSpec) -> None:
-    """Raise ModelError unless the int8 model is the one that the ensemble names, of its weights."""
-    if spec.int8 is None or spec.int8.of != spec.sha256:
-        raise ModelError(
-            f"There is no int8 model of {spec.path.name}; run `python -m detector quantize`."
-        )
-    path = spec.int8.path
-    try:
-        changed = path.stat().st_mtime_ns, path.with_suffix(".bin").stat().st_mtime_ns
-        _checked_pair(path, spec.int8.sha256, changed)
-    except OSError as error:
-        raise ModelError(
-            f"{path.name} cannot be read; restore assets/models from the repository."
-        ) from error
-
-
 def _quantized(folder: Path, entry: dict[str, str] | None) -> QuantizedSpec | None:
     if entry is None:
         return None
@@ -277,3 +212,6 @@ def _quantized(folder: Path, entry: dict[str, str] | None) -> QuantizedSpec | No
 def _triple(text: str) -> tuple[float, float, float]:
     red, green, blue = (float(part) for part in text.split(","))
     return red, green, blue
+
+
+Aggregation = Literal["median", "mean", "trimmed-mean", "top-k"]

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from detector.errors import BackendError, ModelError, OutOfMemory
-from detector.scoring import BATCH, Crops, Logits, in_batches
-from detector.weights import EnsembleSpec
+from detector.models.scorer import BATCH, Crops, Logits, in_batches
+from detector.models.spec import EnsembleSpec
 
 CUDA_BATCH = 64
 
@@ -46,7 +46,7 @@ class TorchScorer:
     ) -> None:
         import torch
 
-        from detector.networks import load_network
+        from detector.models.networks import load_network
 
         cuda = device == "cuda"
         if cuda and not torch.cuda.is_available():
@@ -83,7 +83,7 @@ class TorchScorer:
     def _forward(self, crops: Crops, spec: Any) -> Logits:
         import torch
 
-        from detector.networks import normalise
+        from detector.models.networks import normalise
 
         count = len(crops)
         if self._fixed and count < self.batch:

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 import cv2
 import numpy as np
 
-from detector.clip import Image
-from detector.figures import track_colour
+from detector.media.clip import Image
+from detector.palette import track_colour
 from detector.result import ScoredFace
 
 

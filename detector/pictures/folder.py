@@ -14,15 +14,15 @@ from typing import Any
 import cv2
 import numpy as np
 
-from detector.clip import Frame, Image
 from detector.errors import ClipError
+from detector.media.clip import Frame, Image
 
 PREVIEW_SIDE = 960
 MOST_FRAMES = 600  # kept evenly over longer scans: about 100 MB at most
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-class Evidence:
+class PictureFolder:
     """Pictures of one analysis in a folder of their own.
 
     Args:

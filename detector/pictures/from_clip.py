@@ -7,15 +7,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from detector.caged_clip import frame_at
-from detector.clip import Image
 from detector.errors import ClipError
-from detector.faces import crop_face
+from detector.faces.geometry import crop_face
+from detector.media.clip import Image
+from detector.media.sandboxed_clip import frame_at
+from detector.pictures.protocols import DisplayPictures
 from detector.result import Analysis, Sampling, ScoredFace, ScoredFrame
-from detector.thumbnails import Shown
 
 
-def cut_again(clip: Path, sampling: Sampling, frame: ScoredFrame, face: ScoredFace) -> Image:
+def crop_from_clip(clip: Path, sampling: Sampling, frame: ScoredFrame, face: ScoredFace) -> Image:
     """The crop as it was scored, RGB uint8 [s, s, 3], s = `sampling.crop_size`.
 
     Args:
@@ -37,8 +37,8 @@ def enlarge_copy(copy: Image, sampling: Sampling) -> Image:
     return np.ascontiguousarray(large, np.uint8)
 
 
-class RecutPictures:
-    """Kept pictures of an analysis whose clip is still there, as `Shown`.
+class ClipPictures:
+    """Kept pictures of an analysis whose clip is still there, as `DisplayPictures`.
 
     Args:
         kept: small copies, which are shown as they are.
@@ -51,7 +51,7 @@ class RecutPictures:
 
     exact = True
 
-    def __init__(self, kept: Shown, clip: Path, analysis: Analysis) -> None:
+    def __init__(self, kept: DisplayPictures, clip: Path, analysis: Analysis) -> None:
         self._kept = kept
         self._clip = clip
         self._analysis = analysis
@@ -66,7 +66,7 @@ class RecutPictures:
             for face in frame.faces:
                 if (frame.index, face.track) == (index, track):
                     try:
-                        return cut_again(self._clip, self._analysis.sampling, frame, face)
+                        return crop_from_clip(self._clip, self._analysis.sampling, frame, face)
                     except ClipError:
                         return None
         return None

@@ -4,48 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.pictures.protocols import Pictures
 from detector.result import Analysis
 
 FACE_SIDE = 128  # pixels
 PREVIEW_SIDE = 640
 MOST_FACES = 2000  # pictures of one analysis; longer ones keep the highest scores and a spread
 MOST_PREVIEWS = 240
-
-
-class Pictures(Protocol):
-    """Where pictures of an analysis come from: `detector.evidence.Evidence`, or the library."""
-
-    def frame(self, index: int) -> bytes | None:
-        """The whole frame as an encoded picture (JPEG); None if it was not kept."""
-        ...
-
-    def face(self, index: int, track: int) -> NDArray[np.uint8] | None:
-        """A track's face in that frame, RGB uint8 [s, s, 3]; None if it was not kept."""
-        ...
-
-
-class Shown(Pictures, Protocol):
-    """Pictures that a page shows: also encoded, and asked for in advance.
-
-    Attributes:
-        exact: faces are the very pixels that were scored, no smaller copies.
-    """
-
-    exact: bool
-
-    def face_picture(self, index: int, track: int) -> bytes | None:
-        """A track's face in that frame as an encoded picture; None if it was not kept."""
-        ...
-
-    def has_face(self, index: int, track: int) -> bool:
-        """True where `face` and `face_picture` return a picture."""
-        ...
 
 
 def pictures_of(analysis: Analysis, evidence: Pictures | None) -> dict[tuple[int, int], bytes]:

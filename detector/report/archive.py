@@ -8,10 +8,10 @@ import tempfile
 import zipfile
 from collections.abc import Collection, Sequence
 
-from detector import report
 from detector.errors import ReportError
-from detector.library import FrameFilter, LibraryFilter, Summary
-from detector.store import Store
+from detector.library.store import Library
+from detector.library.types import FrameFilter, LibraryFilter, Summary
+from detector.report import export, tables
 
 FORMS = ("csv", "parquet", "json")
 MOST = 1000  # analyses in one file that a browser takes
@@ -19,7 +19,7 @@ _PAGE = 200
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would run these
 
 
-def archive(store: Store, ids: Collection[int], forms: Collection[str] = FORMS) -> bytes:
+def archive(store: Library, ids: Collection[int], forms: Collection[str] = FORMS) -> bytes:
     """A ZIP file with a list of the analyses and, for each form in `forms`, what it holds.
 
     Args:
@@ -32,7 +32,7 @@ def archive(store: Store, ids: Collection[int], forms: Collection[str] = FORMS) 
 
     Raises:
         ReportError: too many, or none of them is in the library.
-        StoreError: the library cannot be read.
+        LibraryError: the library cannot be read.
     """
     if len(ids) > MOST:
         raise ReportError(
@@ -47,22 +47,22 @@ def archive(store: Store, ids: Collection[int], forms: Collection[str] = FORMS) 
             target.writestr("analyses.csv", _list(summaries))
             if "csv" in forms:
                 target.writestr(
-                    "scores.csv", report.filtered_csv(store, FrameFilter(analyses=present))
+                    "scores.csv", tables.filtered_csv(store, FrameFilter(analyses=present))
                 )
             if "parquet" in forms:
                 target.writestr(
-                    "scores.parquet", report.filtered_parquet(store, FrameFilter(analyses=present))
+                    "scores.parquet", tables.filtered_parquet(store, FrameFilter(analyses=present))
                 )
             if "json" in forms:
                 for id in present:
                     analysis = store.get(id)
-                    name = f"json/{id}-{report.file_name(analysis, 'json')}"
-                    target.writestr(name, report.to_json(analysis))
+                    name = f"json/{id}-{export.file_name(analysis, 'json')}"
+                    target.writestr(name, export.to_json(analysis))
         file.seek(0)
         return file.read()
 
 
-def _summaries(store: Store, ids: Collection[int]) -> list[Summary]:
+def _summaries(store: Library, ids: Collection[int]) -> list[Summary]:
     found: list[Summary] = []
     page = 1
     while True:

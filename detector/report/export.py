@@ -1,43 +1,30 @@
-"""An analysis as a file to hand over: JSON, CSV, Parquet, and PDF (`detector.report_pdf`).
+"""An analysis as a file to hand over: JSON, CSV, Parquet, and PDF (`detector.report.pdf.document`).
 
 Every form carries the clip's SHA-256, the weights' SHA-256, versions and settings, so that
-someone else can check it again (`detector.verify`). JSON alone is complete.
+someone else can check it again (`detector.analysis.verify`). JSON alone is complete.
 """
 
 from __future__ import annotations
 
-import contextlib
-import csv
 import datetime
-import io
-import itertools
 import json
-import os
 import re
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from detector.clip import Image
 from detector.errors import ReportError
+from detector.files import ASSETS, write_whole
+from detector.media.clip import Image
+from detector.pictures.protocols import Pictures
+from detector.report.tables import to_csv, to_parquet
 from detector.result import Analysis, json_schema
-from detector.thumbnails import Pictures
-from detector.weights import ASSETS
 
 if TYPE_CHECKING:
-    import pyarrow
-
-    from detector.library import FrameFilter
-    from detector.provenance import Provenance
-    from detector.store import Store
+    from detector.media.provenance.facts import Provenance
 
 SCHEMA_FILE = ASSETS / "analysis.schema.json"
 FORMATS = ("json", "csv", "parquet", "pdf")
-_BATCH = 20_000  # rows written at a time
-
-# Of spreadsheets: a cell that begins so is run as a formula, and names of clips are strangers'.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def file_name(analysis: Analysis, suffix: str) -> str:
@@ -77,34 +64,10 @@ def to_pdf(
     heat_maps: Mapping[tuple[int, int], Image] | None = None,
     provenance: Provenance | None = None,
 ) -> bytes:
-    """The report as an A4 PDF; see `detector.report_pdf.to_pdf`."""
-    from detector import report_pdf  # its libraries are loaded when a report is made
+    """The report as an A4 PDF; see `detector.report.pdf.document.to_pdf`."""
+    from detector.report.pdf import document  # its libraries are loaded when a report is made
 
-    return report_pdf.to_pdf(analysis, pictures, heat_maps, provenance)
-
-
-def to_csv(analyses: Analysis | Iterable[Analysis]) -> bytes:
-    """One line for each face in each frame, UTF-8 with a byte order mark as spreadsheets want.
-
-    Numbers are written in full. Text that a spreadsheet would run as a formula gets an
-    apostrophe in front.
-    """
-    return _csv(_rows(_several(analyses)))
-
-
-def to_parquet(analyses: Analysis | Iterable[Analysis]) -> bytes:
-    """One row for each face in each frame; the schema's metadata repeats models and settings."""
-    return _parquet(_rows(_several(analyses)))
-
-
-def filtered_csv(store: Store, filter: FrameFilter, sort: str = "order") -> bytes:
-    """`to_csv` of the library's face scores that match, in that order."""
-    return _csv(_filtered_rows(store, filter, sort))
-
-
-def filtered_parquet(store: Store, filter: FrameFilter, sort: str = "order") -> bytes:
-    """`to_parquet` of the library's face scores that match, in that order."""
-    return _parquet(_filtered_rows(store, filter, sort))
+    return document.to_pdf(analysis, pictures, heat_maps, provenance)
 
 
 def save(
@@ -140,202 +103,6 @@ def check_format(path: Path) -> None:
         )
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all; raises ReportError."""
-    try:
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.")
-    except OSError as error:
-        raise _unwritable(path, error) from error
-    partial = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        mask = os.umask(0)
-        os.umask(mask)
-        partial.chmod(0o666 & ~mask)  # as any other new file
-        partial.replace(path)
-    except OSError as error:
-        raise _unwritable(path, error) from error
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
-
-
 def write_schema(path: Path = SCHEMA_FILE) -> None:
     """Write the JSON Schema of a result where it is published."""
     write_whole(path, (json.dumps(json_schema(), indent=1, sort_keys=True) + "\n").encode())
-
-
-def _unwritable(path: Path, error: OSError) -> ReportError:
-    return ReportError(
-        f"“{path}” cannot be written ({error.strerror or error}); choose another place."
-    )
-
-
-def _several(analyses: Analysis | Iterable[Analysis]) -> Iterable[Analysis]:
-    return [analyses] if isinstance(analyses, Analysis) else analyses
-
-
-def _rows(analyses: Iterable[Analysis]) -> Iterator[dict[str, Any]]:
-    for analysis in analyses:
-        common = _common(analysis)
-        temperatures = {model.name: model.temperature for model in analysis.models}
-        for frame in analysis.frames:
-            place = {"frame": frame.index, "time": frame.time}
-            if not frame.faces:
-                yield common | place
-            for face in frame.faces:
-                left, top, right, bottom = face.box
-                sides = {logit / temperatures[name] > 0 for name, logit in face.logits.items()}
-                yield common | place | {
-                    "track": face.track,
-                    "score": face.score,
-                    "logit": face.logit,
-                    **{f"logit_{name}": logit for name, logit in face.logits.items()},
-                    "networks_disagree": len(sides) > 1,
-                    "detection_score": face.detection_score,
-                    "left": left,
-                    "top": top,
-                    "right": right,
-                    "bottom": bottom,
-                    "size": face.quality.size,
-                    "sharpness": face.quality.sharpness,
-                    "brightness": face.quality.brightness,
-                    "usable": face.quality.usable,
-                }  # fmt: skip
-
-
-def _filtered_rows(store: Store, filter: FrameFilter, sort: str) -> Iterator[dict[str, Any]]:
-    commons: dict[int, dict[str, Any]] = {}
-    for row in store.every_frame(filter, sort=sort):
-        if row.analysis not in commons:
-            commons[row.analysis] = _common(store.get(row.analysis))
-        place = {"frame": row.index, "time": row.time}
-        if row.box is None:
-            yield commons[row.analysis] | place
-            continue
-        left, top, right, bottom = row.box
-        yield commons[row.analysis] | place | {
-            "track": row.track,
-            "score": row.score,
-            "logit": row.logit,
-            **{f"logit_{name}": logit for name, logit in (row.logits or {}).items()},
-            "networks_disagree": row.disagree,
-            "detection_score": row.detection_score,
-            "left": left,
-            "top": top,
-            "right": right,
-            "bottom": bottom,
-            "size": row.size,
-            "sharpness": row.sharpness,
-            "brightness": row.brightness,
-            "usable": row.usable,
-        }  # fmt: skip
-
-
-def _common(analysis: Analysis) -> dict[str, Any]:
-    """What every row of an analysis repeats: whose scores these are, and how they came to be."""
-    sampling = analysis.sampling
-    facts: dict[str, Any] = {
-        "clip_name": analysis.clip.name,
-        "clip_sha256": analysis.clip.sha256,
-        "created": analysis.created,
-        "software": f"Veriframe {analysis.software}",
-        "schema_version": analysis.schema_version,
-        "frames_requested": sampling.requested,
-        "face_detector": sampling.face_detector,
-        "min_face_score": sampling.min_face_score,
-        "crop_factor": sampling.crop_factor,
-        "crop_size": sampling.crop_size,
-    }
-    for model in analysis.models:
-        facts |= {
-            f"{model.name}_version": model.version,
-            f"{model.name}_sha256": model.sha256,
-            f"{model.name}_weight": model.weight,
-            f"{model.name}_temperature": model.temperature,
-            f"{model.name}_backend": f"{model.backend} {model.precision}",
-        }
-    return facts
-
-
-_FIRST = ("clip_name", "clip_sha256", "frame", "time", "track", "score", "logit")
-_LAST = ("networks_disagree", "detection_score", "left", "top", "right", "bottom", "size",
-         "sharpness", "brightness", "usable", "created", "software", "schema_version",
-         "frames_requested", "face_detector", "min_face_score", "crop_factor",
-         "crop_size")  # fmt: skip
-_INTEGERS = {"frame", "track", "frames_requested", "crop_size"}
-_BOOLEANS = {"networks_disagree", "usable"}
-_TEXTS = ("clip_name", "clip_sha256", "created", "software", "schema_version", "face_detector",
-          "_version", "_sha256", "_backend")  # fmt: skip
-
-
-def _columns(names: Iterable[str]) -> list[str]:
-    """All columns in their order: networks' logits after the ensemble's, their facts last."""
-    names = list(dict.fromkeys(names))
-    logits = [name for name in names if name.startswith("logit_")]
-    rest = [name for name in names if name not in (*_FIRST, *_LAST, *logits)]
-    return [*_FIRST, *logits, *_LAST, *rest]
-
-
-def _csv(rows: Iterator[dict[str, Any]]) -> bytes:
-    table, _ = _table(rows)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow(table.column_names)
-    for batch in table.to_batches(max_chunksize=_BATCH):
-        columns = [[_cell(value) for value in column.to_pylist()] for column in batch.columns]
-        writer.writerows(zip(*columns, strict=True))
-    return text.getvalue().encode("utf-8-sig", "replace")
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return "'" + value
-    return value
-
-
-def _parquet(rows: Iterator[dict[str, Any]]) -> bytes:
-    import pyarrow.parquet
-
-    table, about = _table(rows)
-    table = table.replace_schema_metadata({"veriframe": json.dumps(about)})
-    sink = io.BytesIO()
-    pyarrow.parquet.write_table(table, sink, compression="zstd")
-    return sink.getvalue()
-
-
-def _table(rows: Iterator[dict[str, Any]]) -> tuple[pyarrow.Table, list[dict[str, Any]]]:
-    """The rows in columns, and what each clip's rows repeat; gathered part by part."""
-    import pyarrow as pa
-
-    parts, about = [], {}
-    while part := list(itertools.islice(rows, _BATCH)):
-        names = _columns(name for row in part for name in row)
-        shared = _about(names)
-        for row in part:
-            key = (row["clip_sha256"], row["created"])
-            if key not in about:
-                about[key] = {name: row[name] for name in names if name in shared & row.keys()}
-        schema = pa.schema([pa.field(name, _type(pa, name)) for name in names])
-        parts.append(pa.Table.from_pylist(part, schema=schema))
-    if not parts:
-        names = _columns(())
-        return pa.schema([pa.field(name, _type(pa, name)) for name in names]).empty_table(), []
-    table = pa.concat_tables(parts, promote_options="default")
-    return table.select(_columns(table.column_names)), list(about.values())
-
-
-def _about(columns: Iterable[str]) -> set[str]:
-    measured = {*_FIRST[2:], *_LAST[:10]}
-    return {name for name in columns if name not in measured and not name.startswith("logit_")}
-
-
-def _type(pa: Any, name: str) -> pyarrow.DataType:
-    if name in _INTEGERS:
-        return pa.int64()
-    if name in _BOOLEANS:
-        return pa.bool_()
-    if name in _TEXTS or name.endswith(_TEXTS[-3:]):
-        return pa.dictionary(pa.int32(), pa.string())  # they repeat from row to row
-    return pa.float64()

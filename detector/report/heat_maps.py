@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from detector.clip import Image
 from detector.errors import DetectorError
-from detector.methods import ENSEMBLE, GRAD_CAM
+from detector.explanation.methods.registry import ENSEMBLE, GRAD_CAM
+from detector.media.clip import Image
+from detector.models.spec import read_ensemble
+from detector.pictures.protocols import DisplayPictures
 from detector.result import Analysis
-from detector.thumbnails import Shown
-from detector.weights import read_ensemble
 
 
-def heat_maps(analysis: Analysis, pictures: Shown) -> dict[tuple[int, int], Image]:
-    """Grad-CAM of the ensemble over the strongest faces, for `detector.report.to_pdf`.
+def heat_maps(analysis: Analysis, pictures: DisplayPictures) -> dict[tuple[int, int], Image]:
+    """Grad-CAM of the ensemble over the strongest faces, for `detector.report.export.to_pdf`.
 
     Args:
         analysis: what is reported.
@@ -26,8 +26,11 @@ def heat_maps(analysis: Analysis, pictures: Shown) -> dict[tuple[int, int], Imag
         installed = {network.name: network.sha256 for network in read_ensemble().networks}
         if not pictures.exact or installed != {m.name: m.sha256 for m in analysis.models}:
             return {}
-        from detector.explainer import Explainer  # torch, and
-        from detector.report_pdf import STRONGEST, strongest  # reportlab: only for a report
+        from detector.explanation.explainer import Explainer  # torch, and
+        from detector.report.pdf.sections import (  # reportlab: only for a report
+            STRONGEST,
+            strongest,
+        )
 
         explainer = Explainer.load()
         maps = {}

@@ -13,11 +13,11 @@ from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 from starlette.concurrency import run_in_threadpool
 
-from detector.api_problems import RETRY_AFTER, UNAVAILABLE
 from detector.errors import DetectorError
 from detector.limits import Limits
-from detector.service import Service
-from detector.tokens import Scope, Token
+from detector.service.problems import RETRY_AFTER, UNAVAILABLE
+from detector.service.service import Service
+from detector.service.tokens import Scope, Token
 
 _bearer = HTTPBearer(
     auto_error=False,

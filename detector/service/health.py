@@ -27,11 +27,11 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from detector import shared_jobs
-from detector.api_access import Access
-from detector.api_problems import problem
 from detector.errors import DetectorError
-from detector.service import Service
+from detector.jobs import process_queue
+from detector.service.access import Access
+from detector.service.problems import problem
+from detector.service.service import Service
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")  # others are without end
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -95,7 +95,7 @@ class _Queue:
         for state, count in service.records.counts().items():
             jobs.add_metric((state,), count)
         yield jobs
-        loaded = int(shared_jobs.loaded())
+        loaded = int(process_queue.loaded())
         yield GaugeMetricFamily("veriframe_models_loaded", "1 once they are", value=loaded)
 
     def describe(self) -> Iterable[Metric]:
@@ -126,7 +126,7 @@ def health_routes(
         return PlainTextResponse("alive\n")
 
     def ready() -> dict[str, Any]:
-        states: dict[str, Any] = {"models": "loaded" if shared_jobs.loaded() else "loading"}
+        states: dict[str, Any] = {"models": "loaded" if process_queue.loaded() else "loading"}
         try:
             service().records.check()
             states["library"] = "answers"

@@ -12,15 +12,15 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
-from detector.api_upload import BadForm, TooSlow
 from detector.errors import (
     DetectorError,
+    LibraryError,
     ModelError,
     QueueFull,
     ServiceError,
-    StoreError,
     TooLarge,
 )
+from detector.service.upload import BadForm, TooSlow
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = "60"  # seconds, for a queue that is full or a database that is away
@@ -32,7 +32,7 @@ _STATUS: tuple[tuple[type[DetectorError], int], ...] = (
     (TooLarge, 413),
     (QueueFull, 503),
     (ModelError, 422),
-    (StoreError, 503),
+    (LibraryError, 503),
     (ServiceError, 507),
     (DetectorError, 500),
 )
@@ -94,7 +94,7 @@ def handle_errors(api: FastAPI) -> None:
         headers = {"Retry-After": RETRY_AFTER} if status == 503 else {}
         if status in (400, 408, 413):
             headers["Connection"] = "close"  # the rest of the body is not read
-        if isinstance(error, StoreError):  # it names folders and addresses
+        if isinstance(error, LibraryError):  # it names folders and addresses
             logging.getLogger("veriframe").error("%s", error)
             return problem(request, status, UNAVAILABLE, headers)
         return problem(request, status, str(error), headers)

@@ -2,7 +2,7 @@
 
 A record outlives the process that works on it, so that a restart loses nothing: what was done
 stays done, and what was waiting or running is taken up again by a process that can reach the
-clip's file (`detector.service`).
+clip's file (`detector.service.service`).
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from detector import database, schema
-from detector.analysis import Settings
-from detector.library import Page
-from detector.queries import clean
-from detector.store import Store
+from detector.library import database, database_errors, schema
+from detector.library.sql import clean
+from detector.library.store import Library
+from detector.library.types import Page
+from detector.settings import Settings
 
-State = Literal["waiting", "running", "done", "failed"]
-STATES: tuple[State, ...] = ("waiting", "running", "done", "failed")
-UNFINISHED: tuple[State, ...] = ("waiting", "running")
+JobState = Literal["waiting", "running", "done", "failed"]
+STATES: tuple[JobState, ...] = ("waiting", "running", "done", "failed")
+UNFINISHED: tuple[JobState, ...] = ("waiting", "running")
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class JobRecord:
         key: names owner, clip, settings and models; None once the clip may be sent again.
         state: "waiting", "running", "done" or "failed".
         name, bytes, sha256: of the clip, as it was sent.
-        fingerprint: of models and settings, see `detector.library.fingerprint`.
+        fingerprint: of models and settings, see `detector.result.fingerprint`.
         settings: how to look at it.
         created_at, started_at, ended_at: seconds since 1970, UTC; None before it happened.
         attempts: how often it was begun, from 1; more where the server died while it ran.
@@ -52,7 +52,7 @@ class JobRecord:
     owner: str
     token: str
     key: str | None
-    state: State
+    state: JobState
     name: str
     bytes: int
     sha256: str
@@ -86,20 +86,20 @@ def new_id() -> str:
 
 
 class JobRecords:
-    """The table of jobs. Safe under threads and processes; raises StoreError only.
+    """The table of jobs. Safe under threads and processes; raises LibraryError only.
 
     Args:
         store: the library in whose database they are kept.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Library) -> None:
         self._engine = store.engine
         self._url = store.url
 
     def add(self, record: JobRecord) -> JobRecord:
         """Keep a new record; where one with its key is there already, that one is given back."""
         row = dataclasses.asdict(record) | {"name": clean(record.name), "seen_at": time.time()}
-        with database.plain_errors(self._url):
+        with database_errors.plain_errors(self._url):
             try:
                 with database.writing(self._engine) as connection:
                     connection.execute(sa.insert(schema.job), row)
@@ -125,7 +125,9 @@ class JobRecords:
         """All that wait or run, of all owners and processes, oldest first."""
         return self._select(schema.job.c.state.in_(UNFINISHED))
 
-    def search(self, owner: str, state: State | None, page: int, page_size: int) -> Page[JobRecord]:
+    def search(
+        self, owner: str, state: JobState | None, page: int, page_size: int
+    ) -> Page[JobRecord]:
         """One page of an owner's records, newest first.
 
         Args:
@@ -144,16 +146,16 @@ class JobRecords:
             .limit(page_size)
             .offset((page - 1) * page_size)
         )
-        with database.plain_errors(self._url), self._engine.connect() as connection:
+        with database_errors.plain_errors(self._url), self._engine.connect() as connection:
             total = int(connection.execute(count).scalar_one())
             rows = connection.execute(query).mappings().all()
         return Page(tuple(_record(row) for row in rows), total, page, page_size)
 
-    def counts(self) -> dict[State, int]:
+    def counts(self) -> dict[JobState, int]:
         """How many records are in each state, of all owners."""
         state = schema.job.c.state
         query = sa.select(state, sa.func.count()).group_by(state)
-        with database.plain_errors(self._url), self._engine.connect() as connection:
+        with database_errors.plain_errors(self._url), self._engine.connect() as connection:
             found: dict[str, int] = dict(connection.execute(query).tuples().all())
         return {name: int(found.get(name, 0)) for name in STATES}
 
@@ -191,23 +193,23 @@ class JobRecords:
     def remove(self, id: str, owner: str) -> bool:
         """Forget a record; False where there was none of that owner."""
         table = schema.job
-        with database.plain_errors(self._url), database.writing(self._engine) as connection:
+        with database_errors.plain_errors(self._url), database.writing(self._engine) as connection:
             query = sa.delete(table).where(table.c.id == id, table.c.owner == owner)
             return connection.execute(query).rowcount > 0
 
     def check(self) -> None:
-        """Raise StoreError unless the database answers."""
-        with database.plain_errors(self._url), self._engine.connect() as connection:
+        """Raise LibraryError unless the database answers."""
+        with database_errors.plain_errors(self._url), self._engine.connect() as connection:
             connection.execute(sa.select(schema.job.c.id).limit(1))
 
     def _select(self, *where: sa.ColumnElement[bool]) -> tuple[JobRecord, ...]:
         table = schema.job
         query = sa.select(table).where(*where).order_by(table.c.created_at, table.c.id)
-        with database.plain_errors(self._url), self._engine.connect() as connection:
+        with database_errors.plain_errors(self._url), self._engine.connect() as connection:
             return tuple(_record(row) for row in connection.execute(query).mappings())
 
     def _update(self, *where: sa.ColumnElement[bool], **values: Any) -> bool:
-        with database.plain_errors(self._url), database.writing(self._engine) as connection:
+        with database_errors.plain_errors(self._url), database.writing(self._engine) as connection:
             query = sa.update(schema.job).where(*where).values(values)
             return connection.execute(query).rowcount > 0
 

@@ -21,18 +21,18 @@ from starlette.routing import Mount
 from starlette.types import ASGIApp
 
 import detector
-from detector import report
-from detector.api_access import Access, Reader, TheService, Writer
-from detector.api_jobs import JobPage, JobView, ModelsView, SentOptions, job_view, models_view
-from detector.api_problems import Problem, described, handle_errors
-from detector.api_upload import FORM_OVERHEAD, BadForm, receive, too_large
-from detector.errors import QueueFull, StoreError
-from detector.installed_models import installed
-from detector.job_records import JobRecord, State, new_id
+from detector.errors import LibraryError, QueueFull
 from detector.limits import Limits
+from detector.models.registry import list_models
+from detector.report import export, tables
 from detector.result import Analysis
-from detector.service import Service
-from detector.tokens import Token
+from detector.service.access import Access, Reader, TheService, Writer
+from detector.service.problems import Problem, described, handle_errors
+from detector.service.records import JobRecord, JobState, new_id
+from detector.service.service import Service
+from detector.service.tokens import Token
+from detector.service.upload import FORM_OVERHEAD, BadForm, receive, too_large
+from detector.service.views import JobPage, JobView, ModelsView, SentOptions, job_view, models_view
 
 BASE = "/api/v1"
 LOOK_EVERY = 0.05  # seconds between two looks at a job that somebody follows
@@ -156,7 +156,7 @@ def _add_job_routes(api: FastAPI) -> None:
         request: Request,
         token: Reader,
         service: TheService,
-        state: State | None = None,
+        state: JobState | None = None,
         page: Annotated[int, Query(ge=1, le=1_000_000)] = 1,
         page_size: Annotated[int, Query(ge=1, le=500)] = 50,
     ) -> JobPage:
@@ -182,7 +182,7 @@ def _add_job_routes(api: FastAPI) -> None:
     @api.get("/models", responses=_ERRORS)
     def models(token: Reader) -> list[ModelsView]:
         """The installed models, the default first."""
-        return [models_view(each) for each in installed()]
+        return [models_view(each) for each in list_models()]
 
 
 def _add_event_route(api: FastAPI) -> None:
@@ -228,7 +228,7 @@ def _add_result_routes(api: FastAPI) -> None:
     def result_json(id: str, token: Reader, service: TheService) -> Response:
         """The whole result; `assets/analysis.schema.json` describes it."""
         analysis = _result(service, id, token.owner)[0]
-        return _file(report.to_json(analysis), "application/json", analysis, "json")
+        return _file(export.to_json(analysis), "application/json", analysis, "json")
 
     @api.get(
         "/analyses/{id}/result.csv",
@@ -238,7 +238,7 @@ def _add_result_routes(api: FastAPI) -> None:
     def result_csv(id: str, token: Reader, service: TheService) -> Response:
         """A line for each face in each frame."""
         analysis = _result(service, id, token.owner)[0]
-        return _file(report.to_csv(analysis), "text/csv; charset=utf-8", analysis, "csv")
+        return _file(tables.to_csv(analysis), "text/csv; charset=utf-8", analysis, "csv")
 
     @api.get(
         "/analyses/{id}/result.pdf",
@@ -249,7 +249,7 @@ def _add_result_routes(api: FastAPI) -> None:
         """The report to hand over."""
         analysis, number = _result(service, id, token.owner)
         pictures = service.store.owned_by(token.owner).evidence(number)
-        return _file(report.to_pdf(analysis, pictures), "application/pdf", analysis, "pdf")
+        return _file(export.to_pdf(analysis, pictures), "application/pdf", analysis, "pdf")
 
     @api.get(
         "/analyses/{id}/frames/{index}.jpg",
@@ -289,7 +289,7 @@ async def _events(
             record = service.at_work(id, token.owner)
             pause = LOOK_EVERY if record else ASK_EVERY
             record = record or await run_in_threadpool(service.get, id, token.owner)
-        except StoreError as error:  # it may answer again in a moment
+        except LibraryError as error:  # it may answer again in a moment
             logging.getLogger("veriframe").error("%s", error)
             await asyncio.sleep(1)
             continue
@@ -342,7 +342,7 @@ def _result(service: Service, id: str, owner: str) -> tuple[Analysis, int]:
 
 
 def _file(content: bytes, kind: str, analysis: Analysis, suffix: str) -> Response:
-    name = report.file_name(analysis, suffix)
+    name = export.file_name(analysis, suffix)
     ascii_name = name.encode("ascii", "replace").decode().replace("?", "-")
     return Response(
         content,

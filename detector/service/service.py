@@ -1,7 +1,7 @@
 """Analyses that others ask for over the network: kept until done, also over a restart.
 
 The clip waits in the spool folder and its record in the library's database; the work itself
-goes through the queue that the pages use (`detector.shared_jobs`), everybody in turn. One thread
+goes through the queue that the pages use (`process_queue`), everybody in turn. One thread
 writes down how far things are.
 """
 
@@ -17,18 +17,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from detector import background
-from detector.analysis import Settings
-from detector.errors import DetectorError, QueueFull, ServiceError, StoreError
-from detector.folder_scan import expected_fingerprint
-from detector.installed_models import named
-from detector.job_records import JobRecord, JobRecords, State, new_id
-from detector.jobs import UNEXPECTED, Job, Jobs
-from detector.keeping import Keeper
-from detector.library import LibraryFilter, Page
-from detector.spool import Spool
-from detector.store import Store
-from detector.tokens import Tokens
+from detector.analysis.engine import expected_fingerprint
+from detector.concurrency import threads
+from detector.errors import DetectorError, LibraryError, QueueFull, ServiceError
+from detector.jobs.keeper import LibrarySaver
+from detector.jobs.queue import UNEXPECTED, Job, Jobs
+from detector.library.store import Library
+from detector.library.types import LibraryFilter, Page
+from detector.models.registry import get_model
+from detector.service.records import JobRecord, JobRecords, JobState, new_id
+from detector.service.spool_folder import PendingClips
+from detector.service.tokens import Tokens
+from detector.settings import Settings
 
 MOST_ATTEMPTS = 3
 TICK = 0.05  # seconds between looks at what runs
@@ -52,7 +52,7 @@ class _Live:
 
     record: JobRecord
     job: Job
-    keeper: Keeper
+    keeper: LibrarySaver
     written: float = 0.0
     leaving: bool = False  # deleted: what it still brings is removed
 
@@ -67,22 +67,22 @@ class Service:
 
     Raises:
         ServiceError: clips cannot be stored.
-        StoreError: the database does not answer.
+        LibraryError: the database does not answer.
     """
 
-    def __init__(self, jobs: Jobs, store: Store, spool: Spool | None = None) -> None:
+    def __init__(self, jobs: Jobs, store: Library, spool: PendingClips | None = None) -> None:
         self.jobs = jobs
         self.store = store
         self.records = JobRecords(store)
         self.tokens = Tokens(store)
-        self.spool = spool or Spool()
+        self.spool = spool or PendingClips()
         self._lock = threading.Lock()
         self._live: dict[str, _Live] = {}
         self._changed = threading.Event()
         self._closed = threading.Event()
         self._seen = time.monotonic()
         self._take_up()
-        background.start(self._follow, "service", self._end)
+        threads.start(self._follow, "service", self._end)
 
     def close(self) -> None:
         """Stop: what is unfinished stays in the records, for the next start."""
@@ -92,7 +92,7 @@ class Service:
         for one in live:
             one.job.cancel()
         for one in live:
-            one.job.wait(background.PATIENCE)
+            one.job.wait(threads.PATIENCE)
             with _logged():
                 if one.leaving:
                     self._forget(one.record.id, one)
@@ -134,10 +134,10 @@ class Service:
             QueueFull: too many wait already, or the server is being stopped.
             ServiceError: the disk is full.
             ModelError: there are no such models.
-            StoreError: nothing can be written down.
+            LibraryError: nothing can be written down.
         """
         try:
-            settings = dataclasses.replace(settings, models=named(settings.models).name)
+            settings = dataclasses.replace(settings, models=get_model(settings.models).name)
             fingerprint = expected_fingerprint(settings, self.jobs.engine)
             key = hashlib.sha256("\0".join((owner, sha256, fingerprint)).encode()).hexdigest()
             record = JobRecord(
@@ -183,7 +183,7 @@ class Service:
         return None if live is None else _seen_by(live, owner)
 
     def search(
-        self, owner: str, state: State | None = None, page: int = 1, page_size: int = 50
+        self, owner: str, state: JobState | None = None, page: int = 1, page_size: int = 50
     ) -> Page[JobRecord]:
         """One page of an owner's jobs, newest first; see `JobRecords.search`."""
         found = self.records.search(owner, state, page, page_size)
@@ -213,7 +213,7 @@ class Service:
                 self.store.owned_by(owner).delete([record.analysis_id])
             return True
         live.job.cancel()
-        if live.job.wait(background.PATIENCE):  # else it is forgotten as soon as it has ended
+        if live.job.wait(threads.PATIENCE):  # else it is forgotten as soon as it has ended
             self._forget(id, live)
         return True
 
@@ -239,7 +239,7 @@ class Service:
         )  # fmt: skip
 
     def _begin(self, record: JobRecord) -> None:
-        keeper = Keeper(self.store.owned_by(record.owner))
+        keeper = LibrarySaver(self.store.owned_by(record.owner))
         job = self.jobs.submit(
             self.spool.clip(record.id), record.name, record.settings, on_done=keeper,
             owner=f"token {record.token}",
@@ -321,7 +321,7 @@ class Service:
                     self._finish(id, live)
                 else:
                     self._note(id, live)
-            except StoreError as error:  # the others are written all the same
+            except LibraryError as error:  # the others are written all the same
                 _log.error("%s", error)
                 self._closed.wait(WRITTEN_EVERY)
 
@@ -410,7 +410,7 @@ def _logged() -> Iterator[None]:
     """A database that does not answer for a while must not end the thread that writes to it."""
     try:
         yield
-    except StoreError as error:
+    except LibraryError as error:
         _log.error("%s", error)
     except Exception:
         _log.exception("the service's records")

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import IO
 
 from detector.errors import ServiceError
-from detector.folders import data_folder
+from detector.files import data_folder
 
 PARTIAL = ".part"
 
 
-class Spool:
+class PendingClips:
     """One process's part in the folder of waiting clips.
 
     Args:

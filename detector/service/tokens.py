@@ -17,10 +17,10 @@ from typing import Literal
 
 import sqlalchemy as sa
 
-from detector import database, schema
 from detector.errors import TokenError
-from detector.queries import clean
-from detector.store import Store
+from detector.library import database, database_errors, schema
+from detector.library.sql import clean
+from detector.library.store import Library
 
 Scope = Literal["read", "write", "metrics"]
 SCOPES: tuple[Scope, ...] = ("read", "write", "metrics")
@@ -57,13 +57,13 @@ class Token:
 
 
 class Tokens:
-    """The table of tokens. Safe under threads and processes; raises StoreError.
+    """The table of tokens. Safe under threads and processes; raises LibraryError.
 
     Args:
         store: the library in whose database they are kept.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Library) -> None:
         self._engine = store.engine
         self._url = store.url
 
@@ -108,7 +108,7 @@ class Tokens:
         )
         secret = secrets.token_urlsafe(32)
         row = vars(token) | {"scopes": list(token.scopes), "sha256": _hash(secret)}
-        with database.plain_errors(self._url), database.writing(self._engine) as connection:
+        with database_errors.plain_errors(self._url), database.writing(self._engine) as connection:
             connection.execute(sa.insert(schema.token), row)
         return token, f"vf_{token.id}_{secret}"
 
@@ -118,7 +118,7 @@ class Tokens:
         if match is None:
             return None
         query = sa.select(schema.token).where(schema.token.c.id == match[1])
-        with database.plain_errors(self._url), self._engine.connect() as connection:
+        with database_errors.plain_errors(self._url), self._engine.connect() as connection:
             row = connection.execute(query).mappings().one_or_none()
         if row is None or not hmac.compare_digest(_hash(match[2]), row["sha256"]):
             return None
@@ -128,21 +128,21 @@ class Tokens:
     def valid(self, id: str) -> bool:
         """Is the token with this id valid still?"""
         query = sa.select(schema.token).where(schema.token.c.id == id)
-        with database.plain_errors(self._url), self._engine.connect() as connection:
+        with database_errors.plain_errors(self._url), self._engine.connect() as connection:
             row = connection.execute(query).mappings().one_or_none()
         return row is not None and _token(row).valid
 
     def all(self) -> tuple[Token, ...]:
         """Every token that was made, oldest first."""
         query = sa.select(schema.token).order_by(schema.token.c.created_at, schema.token.c.id)
-        with database.plain_errors(self._url), self._engine.connect() as connection:
+        with database_errors.plain_errors(self._url), self._engine.connect() as connection:
             return tuple(_token(row) for row in connection.execute(query).mappings())
 
     def revoke(self, id: str) -> Token:
         """Make a token invalid from now on; raises TokenError where there is none."""
         table = schema.token
         query = sa.select(table).where(table.c.id == id)
-        with database.plain_errors(self._url), database.writing(self._engine) as connection:
+        with database_errors.plain_errors(self._url), database.writing(self._engine) as connection:
             row = connection.execute(query).mappings().one_or_none()
             if row is None:
                 raise TokenError(

@@ -7,10 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from detector.analysis import DEFAULT_FRAMES, DETECTORS, DetectorName, Settings
-from detector.backends import Backend
-from detector.installed_models import InstalledModels
-from detector.job_records import JobRecord, State
+from detector.models.registry import InstalledModels
+from detector.service.records import JobRecord, JobState
+from detector.settings import DEFAULT_FRAMES, DETECTORS, Backend, DetectorName, Settings
 
 Event = Literal["progress", "done", "failed", "deleted"]
 
@@ -55,7 +54,7 @@ class JobView(BaseModel):
     """One analysis that was asked for."""
 
     id: str
-    state: State
+    state: JobState
     progress: FramesDone
     ahead: int = Field(description="analyses that begin before this one")
     name: str = Field(description="of the clip, as it was sent")

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from detector.training.counter_random import between, chance, normal, pick, uniform
 from detector.training.degradations import blur, shift_colour
+from detector.training.stateless_random import between, chance, normal, pick, uniform
 
 RATIOS = (0.25, 0.5, 0.75, 1.0, 1.0, 1.0)
 

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from detector.datasets.table import Table, check_labels, in_mixed_sets
 from detector.errors import TrainingError
-from detector.training.counter_random import seed_of
+from detector.training.crop_augmentation import MARGIN
 from detector.training.presets import TrainConfig
-from detector.training.table import Table, check_labels, in_mixed_sets
-from detector.training.views import MARGIN
+from detector.training.stateless_random import seed_of
 
 REGIONS, POINTS = 4, 32
 MEMORY = 2 * 1024**3  # bytes of decoded crops that are kept, in each reading process
@@ -303,8 +303,8 @@ def _complete(data: NDArray[np.uint8]) -> bool:
 def prepare(batch: ClipBatch, config: TrainConfig, training: bool) -> PreparedBatch:
     """The views that a step takes: blended, degraded and cropped, all on the batch's device."""
     from detector.training.blending import self_blend
+    from detector.training.crop_augmentation import plain_views, random_views
     from detector.training.degradations import degrade
-    from detector.training.views import plain_views, random_views
 
     clips, frames = batch.seeds.shape
     images = batch.images.flatten(0, 1).permute(0, 3, 1, 2).float() / 255

@@ -14,11 +14,12 @@ import numpy as np
 import torch
 
 from detector.errors import TrainingError
-from detector.faces import BlazeFace, crop_face
+from detector.faces.blazeface import BlazeFace
+from detector.faces.geometry import crop_face
+from detector.files import ASSETS
 from detector.training.blending import self_blend
 from detector.training.degradations import degrade
 from detector.training.hulls import hulls_from_key_points
-from detector.weights import ASSETS
 
 PORTRAITS = ("abraham_lincoln_1863.jpg", "grace_hopper_usnavy.jpg")
 SHEET = ASSETS / "training" / "self_blending_contact_sheet.jpg"

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from detector.training.counter_random import chance, uniform
+from detector.training.stateless_random import chance, uniform
 
 MARGIN = 1.25  # stored crops are read at this multiple of the input, so that views stay sharp
 TURN = 10.0  # degrees

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from detector.training.counter_random import between, chance, normal
+from detector.training.stateless_random import between, chance, normal
 
 SCALES = (0.35, 0.5, 0.65, 0.8, 0.9)
 

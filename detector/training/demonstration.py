@@ -22,8 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.errors import ExplanationError
-from detector.faces import BlazeFace, Face
-from detector.weights import ASSETS
+from detector.faces.blazeface import BlazeFace
+from detector.faces.face import Face
+from detector.files import ASSETS
 
 Image = NDArray[np.uint8]
 
@@ -63,7 +64,7 @@ def self_blended(image: Image, face: Face, blend: SelfBlend) -> Image:
 
     Args:
         image: RGB uint8 [h, w, 3].
-        face: where the face is, from `detector.faces`.
+        face: where the face is, from `detector.faces.blazeface`.
         blend: how.
 
     Returns:

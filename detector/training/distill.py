@@ -13,12 +13,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from detector.networks import load_network, normalise
+from detector.models.networks import load_network, normalise
+from detector.models.spec import NetworkSpec
 from detector.training.clips import PreparedBatch
 from detector.training.losses import focal_loss
 from detector.training.module import ClipTrainer
 from detector.training.presets import TrainConfig
-from detector.weights import NetworkSpec
 
 FEATURES = 2048
 

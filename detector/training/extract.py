@@ -20,11 +20,13 @@ from typing import Any
 import cv2
 import numpy as np
 
-from detector.clip import sample
+from detector.datasets.table import PARQUET_NAME, Table, make_table, write_table
 from detector.errors import ClipError, TrainingError
-from detector.faces import BlazeFace, FaceDetector, crop_face
+from detector.faces.blazeface import BlazeFace
+from detector.faces.face import FaceDetector
+from detector.faces.geometry import crop_face
+from detector.media.reader import sample
 from detector.training.hulls import HULLS_NAME, hulls_from_key_points, write_hulls
-from detector.training.table import PARQUET_NAME, Table, make_table, write_table
 
 FACTOR = 1.4  # side of the crop / larger side of the box: the widest view training takes
 TIGHTEST = 0.8

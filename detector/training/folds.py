@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.datasets.splits import folds
+from detector.datasets.table import Table
 from detector.training.history import History, Scores
 from detector.training.presets import TrainConfig
 from detector.training.runs import Machine, train_run
-from detector.training.splits import folds
 from detector.training.summaries import Fold, FoldsSummary, write_summary
-from detector.training.table import Table
 
 
 def cross_validate(

@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.errors import TrainingError
-from detector.faces import BlazeFace, Face, FaceDetector
+from detector.faces.blazeface import BlazeFace
+from detector.faces.face import Face, FaceDetector
 
 Hulls = dict[str, NDArray[np.float32]]
 REGIONS = ("whole face", "inner face", "lower face", "mouth")

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from detector.errors import TrainingError
-from detector.networks import TRUNKS, FaceNetwork
+from detector.models.networks import TRUNKS, FaceNetwork
 
 PICKLED = (".pt", ".pth", ".ckpt", ".bin", ".pkl", ".pickle")
 

@@ -13,11 +13,11 @@ from torchmetrics import MeanMetric, MetricCollection
 from torchmetrics.classification import BinaryAccuracy, BinaryAUROC, BinaryF1Score
 
 from detector.training.clips import PreparedBatch
-from detector.training.counter_random import seed_of
 from detector.training.history import Scores
-from detector.training.initial import freeze, make_network
+from detector.training.initial_weights import freeze, make_network
 from detector.training.losses import focal_loss
 from detector.training.presets import TrainConfig
+from detector.training.stateless_random import seed_of
 
 WARM_UP = 0.03  # share of the steps over which the learning rate rises
 

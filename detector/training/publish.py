@@ -17,16 +17,17 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
+from detector.datasets.table import Table
 from detector.errors import TrainingError
-from detector.networks import TRUNKS, FaceNetwork, load_network
+from detector.files import ASSETS, MODELS, sha256_of
+from detector.models.networks import TRUNKS, FaceNetwork, load_network
+from detector.models.spec import NetworkSpec, read_ensemble
 from detector.training.clips import ClipReader, clips_of, prepare
 from detector.training.history import Scores, read_history, write_history
 from detector.training.losses import focal_loss
 from detector.training.module import SplitMetrics
 from detector.training.presets import TrainConfig
 from detector.training.runs import HISTORY, load_run
-from detector.training.table import Table
-from detector.weights import ASSETS, MODELS, NetworkSpec, read_ensemble, sha256_of
 
 TRAINING = ASSETS / "training"
 CARD = "published.json"

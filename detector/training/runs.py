@@ -26,20 +26,14 @@ from numpy.typing import NDArray
 from pytorch_lightning.callbacks import EMAWeightAveraging, ModelCheckpoint
 from pytorch_lightning.utilities import rank_zero_only
 
+from detector.datasets.table import Table
 from detector.errors import TrainingError
-from detector.networks import FaceNetwork
+from detector.models.networks import FaceNetwork
 from detector.training.callbacks import HistoryWriter, InputMeter
 from detector.training.clips import ClipData
-from detector.training.history import (
-    EpochRow,
-    History,
-    append_line,
-    read_history,
-    write_history,
-)
+from detector.training.history import EpochRow, History, append_line, read_history, write_history
 from detector.training.module import ClipTrainer
 from detector.training.presets import TrainConfig
-from detector.training.table import Table
 
 HISTORY, BEST, LAST = "history.jsonl", "best.ckpt", "last.ckpt"
 QUIET = ("pytorch_lightning.utilities.rank_zero", "pytorch_lightning.accelerators.cuda")

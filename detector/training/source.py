@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from detector.datasets.layouts import index_folder
+from detector.datasets.splits import check_splits
+from detector.datasets.table import PARQUET_NAME, Table, read_table
 from detector.errors import TrainingError
 from detector.training.hulls import HULLS_NAME, Hulls, find_hulls, usable
-from detector.training.layouts import index_folder
-from detector.training.splits import check_splits
-from detector.training.table import PARQUET_NAME, Table, read_table
 
 
 def open_data(path: Path, layout: str = "auto") -> Table:

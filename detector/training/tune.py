@@ -19,11 +19,11 @@ import pytorch_lightning as lightning
 from numpy.typing import NDArray
 from optuna.trial import TrialState
 
+from detector.datasets.table import Table
 from detector.training.history import read_history
 from detector.training.presets import TrainConfig
 from detector.training.runs import HISTORY, Machine, git_commit, hardware, train_run
 from detector.training.summaries import Trial, TuningSummary, write_summary
-from detector.training.table import Table
 
 STUDY = "study.db"
 STATES = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}

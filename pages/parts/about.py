@@ -7,17 +7,17 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import streamlit as st
 
 import detector
-from detector.cage import Layer, lines
-from detector.caged_clip import describe_cage
 from detector.errors import DetectorError
+from detector.media.sandbox.sandbox import Defence, lines
+from detector.media.sandboxed_clip import describe_sandbox
 from pages.parts import login
 
 
 @st.cache_resource(show_spinner=False)
-def _cage() -> Future[tuple[Layer, ...]]:
+def _sandbox() -> Future[tuple[Defence, ...]]:
     """Looked up once for the process, and in the background: no page waits for it."""
-    with_one = ThreadPoolExecutor(1, thread_name_prefix="describe-cage")
-    found = with_one.submit(describe_cage)
+    with_one = ThreadPoolExecutor(1, thread_name_prefix="describe-sandbox")
+    found = with_one.submit(describe_sandbox)
     with_one.shutdown(wait=False)
     return found
 
@@ -44,7 +44,7 @@ def _tokens() -> tuple[str, ...]:
 
 
 def _lines() -> tuple[str, ...]:
-    found = _cage()
+    found = _sandbox()
     if not found.done():
         return ("How clips are held while they are decoded is being looked up; open this again.",)
     try:

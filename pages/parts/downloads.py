@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from detector import report
-from detector.provenance import Provenance
-from detector.report_maps import heat_maps
+from detector.media.provenance.facts import Provenance
+from detector.pictures.protocols import DisplayPictures
+from detector.report import export, tables
+from detector.report.heat_maps import heat_maps
 from detector.result import Analysis
-from detector.thumbnails import Shown
 
 _FORMS = (
     ("pdf", "Report (PDF)", "application/pdf", ":material/picture_as_pdf:",
@@ -24,20 +24,20 @@ _FORMS = (
 )  # fmt: skip
 
 
-def show(analysis: Analysis, pictures: Shown, provenance: Provenance | None) -> None:
+def show(analysis: Analysis, pictures: DisplayPictures, provenance: Provenance | None) -> None:
     """A button for each form."""
     makers = {
-        "pdf": lambda: report.to_pdf(analysis, pictures, heat_maps(analysis, pictures), provenance),
-        "json": lambda: report.to_json(analysis),
-        "csv": lambda: report.to_csv(analysis),
-        "parquet": lambda: report.to_parquet(analysis),
+        "pdf": lambda: export.to_pdf(analysis, pictures, heat_maps(analysis, pictures), provenance),
+        "json": lambda: export.to_json(analysis),
+        "csv": lambda: tables.to_csv(analysis),
+        "parquet": lambda: tables.to_parquet(analysis),
     }
     with st.container(horizontal=True, gap="small", key="downloads"):
         for form, label, mime, icon, about in _FORMS:
             st.download_button(
                 label,
                 makers[form],
-                file_name=report.file_name(analysis, form),
+                file_name=export.file_name(analysis, form),
                 mime=mime,
                 icon=icon,
                 help=about,

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import streamlit as st
 
-from detector.figures import track_colour
+from detector.palette import track_colour
+from detector.pictures.protocols import DisplayPictures
 from detector.result import Analysis, ScoredFace, ScoredFrame
-from detector.thumbnails import Shown
 from detector.wording import BAND_SHORT, NETWORKS
 
 
-def card(analysis: Analysis, pictures: Shown, frame: ScoredFrame, face: ScoredFace) -> None:
+def card(
+    analysis: Analysis, pictures: DisplayPictures, frame: ScoredFrame, face: ScoredFace
+) -> None:
     """The face as the networks saw it, its scores and its quality."""
-    from detector.finding import band_of
-    from detector.scoring import probability
+    from detector.analysis.finding import band_of
+    from detector.models.scorer import probability
 
     with st.container(border=True, key=f"face-{face.track}"):
         picture = pictures.face_picture(frame.index, face.track)

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import streamlit as st
 
-from detector.clip import Image
-from detector.database import database_url
-from detector.errors import StoreError
-from detector.recut import RecutPictures
+from detector.errors import LibraryError
+from detector.library.database import database_url
+from detector.library.store import Library
+from detector.media.clip import Image
+from detector.pictures.from_clip import ClipPictures
+from detector.pictures.protocols import DisplayPictures
 from detector.result import Analysis
-from detector.store import Store
-from detector.thumbnails import Shown
 from pages.parts import login
 from pages.parts.text import plain
 
@@ -25,61 +25,63 @@ NOT_KEPT = "This analysis will not be kept: it goes when you leave this tab."
 
 
 @st.cache_resource(show_spinner="Opening the library…", max_entries=2)
-def _open(address: str) -> Store:
-    return Store.open()
+def _open(address: str) -> Library:
+    return Library.open()
 
 
-def store() -> Store:
-    """The library of the person at the screen, opened once for the process; raises StoreError."""
+def store() -> Library:
+    """The library of the person at the screen, opened once for the process; raises LibraryError."""
     library = _open(str(database_url()))  # an address without its password
     return library.owned_by(login.owner())
 
 
-def _whose(library: Store) -> tuple[str, str]:
+def _whose(library: Library) -> tuple[str, str]:
     """Tells one person's view of a library from all others in what is remembered of it."""
     return library.place, library.owner
 
 
 @st.cache_resource(max_entries=16, show_spinner="Opening the analysis…")
-def _analysis(_store: Store, whose: tuple[str, str], id: int) -> Analysis:
+def _analysis(_store: Library, whose: tuple[str, str], id: int) -> Analysis:
     return _store.get(id)
 
 
-def analysis(library: Store, id: int) -> Analysis:
-    """A kept analysis, read once; raises StoreError."""
+def analysis(library: Library, id: int) -> Analysis:
+    """A kept analysis, read once; raises LibraryError."""
     return _analysis(library, _whose(library), id)
 
 
 @st.cache_data(ttl=60, max_entries=64, show_spinner="Looking for the clip…")
-def _clip(_store: Store, whose: tuple[str, str], id: int) -> Path | None:
+def _clip(_store: Library, whose: tuple[str, str], id: int) -> Path | None:
     return _store.clip(id)
 
 
-def clip(library: Store, id: int) -> Path | None:
-    """The file of a kept analysis's clip, where it is unchanged; raises StoreError."""
+def clip(library: Library, id: int) -> Path | None:
+    """The file of a kept analysis's clip, where it is unchanged; raises LibraryError."""
     return _clip(library, _whose(library), id)
 
 
-def pictures(library: Store, id: int) -> Shown:
-    """Its pictures, with exact faces where its clip is still there; raises StoreError."""
+def pictures(library: Library, id: int) -> DisplayPictures:
+    """Its pictures, with exact faces where its clip is still there; raises LibraryError."""
     copies, file = library.evidence(id), clip(library, id)
-    return copies if file is None else RecutPictures(copies, file, analysis(library, id))
+    return copies if file is None else ClipPictures(copies, file, analysis(library, id))
 
 
 @st.cache_data(max_entries=64, show_spinner="Cutting the face out of the clip…")
 def _face(
-    _pictures: Shown, whose: tuple[str, str], id: int, index: int, track: int
+    _pictures: DisplayPictures, whose: tuple[str, str], id: int, index: int, track: int
 ) -> Image | None:
     return _pictures.face(index, track)
 
 
-def face(library: Store, id: int, pictures: Shown, index: int, track: int) -> Image | None:
+def face(
+    library: Library, id: int, pictures: DisplayPictures, index: int, track: int
+) -> Image | None:
     """A track's face in a frame of a kept analysis, from its `pictures`, decoded once."""
     return _face(pictures, _whose(library), id, index, track)
 
 
 def delete(ids: Iterable[int]) -> int:
-    """Delete analyses from the library, and forget what was read of them; raises StoreError."""
+    """Delete analyses from the library, and forget what was read of them; raises LibraryError."""
     removed = store().delete(ids)
     for cache in (_analysis, _clip, _face):
         cache.clear()
@@ -101,7 +103,7 @@ def empty() -> None:
     st.page_link("pages/check.py", label="Check a clip", icon=":material/video_search:")
 
 
-def refused(error: StoreError) -> None:
+def refused(error: LibraryError) -> None:
     """One sentence for a library that cannot be used, and the ways on."""
     st.error(plain(str(error)), icon=":material/inventory_2:")
     with st.container(horizontal=True):

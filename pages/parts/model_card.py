@@ -8,13 +8,13 @@ from typing import Any
 
 import streamlit as st
 
-from detector import model_card_figures as figures
-from detector import model_card_words as words
-from detector.evaluation_result import MODEL_CARD, Evaluation
-from detector.model_card import ModelCard, gather, to_json
-from detector.model_card_text import INTENDED, LICENCES, MISUSE, NO_GROUPS, NOT_COVERED
-from detector.rates import number
-from detector.weights import MODELS
+from detector.evaluation.estimates import number
+from detector.evaluation.model_card import tables as words
+from detector.evaluation.model_card.card import ModelCard, gather, to_json
+from detector.evaluation.model_card.text import INTENDED, LICENCES, MISUSE, NO_GROUPS, NOT_COVERED
+from detector.evaluation.result import MODEL_CARD, Evaluation
+from detector.figures import model_card as figures
+from detector.files import MODELS
 from pages.parts.text import plain
 
 _WIDE = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d"]}

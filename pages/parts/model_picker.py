@@ -5,14 +5,14 @@ from __future__ import annotations
 import streamlit as st
 
 from detector.errors import ModelError
-from detector.installed_models import InstalledModels, installed
+from detector.models.registry import InstalledModels, list_models
 from detector.wording import NETWORKS
 from pages.parts.text import plain
 
 
 def show() -> None:
     """A field for `Settings.models`; nothing where only the default is installed."""
-    usable = {one.name: _about(one) for one in installed()}
+    usable = {one.name: _about(one) for one in list_models()}
     names = [name for name, about in usable.items() if about or name == ""]
     state = st.session_state
     if state.get("models") not in names:

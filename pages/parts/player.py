@@ -7,7 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from detector.result import Clip
+from detector.media.clip import Clip
 
 # What browsers play: everything else is still analysed and its frames are shown.
 PLAYABLE = {"mp4": {"h264", "vp9", "av1"}, "webm": {"vp8", "vp9", "av1"}}

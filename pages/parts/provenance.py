@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from detector.provenance import NOTE, Credentials, Provenance
+from detector.media.provenance.facts import NOTE, Credentials, Provenance
 from pages.parts.text import plain, short
 
 _ICONS = {

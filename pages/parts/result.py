@@ -8,16 +8,16 @@ from pathlib import Path
 
 import streamlit as st
 
-from detector.drawing import decode, draw_faces
-from detector.figures import timeline, track_colour
-from detector.provenance import Provenance
+from detector.figures.timeline import timeline
+from detector.media.provenance.facts import Provenance
+from detector.palette import BAND_COLOURS, track_colour
+from detector.pictures.drawing import decode, draw_faces
+from detector.pictures.protocols import DisplayPictures
 from detector.result import Analysis, ScoredFrame, Track
 from detector.samples import samples
-from detector.thumbnails import Shown
 from detector.wording import (
-    BAND_COLOURS,
     BAND_SHORT,
-    LIMITS,
+    LIMITATIONS,
     NETWORKS,
     NOT_CALIBRATED,
     STATE_MEANING,
@@ -26,8 +26,9 @@ from detector.wording import (
     headline,
     meaning,
 )
-from pages.parts import downloads, faces, origin, player
-from pages.parts.faces import swatch
+from pages.parts import downloads, face_card, player
+from pages.parts import provenance as origin
+from pages.parts.face_card import swatch
 from pages.parts.text import plain, short
 
 STRIP = 8  # faces in the strip of a track
@@ -35,7 +36,7 @@ STRIP = 8  # faces in the strip of a track
 
 def show(
     analysis: Analysis,
-    pictures: Shown,
+    pictures: DisplayPictures,
     media: Path | BytesIO | None = None,
     provenance: Provenance | None = None,
     place: Callable[[], None] | None = None,
@@ -63,7 +64,7 @@ def show(
 
 def _finding(
     analysis: Analysis,
-    pictures: Shown,
+    pictures: DisplayPictures,
     media: Path | BytesIO | None,
     provenance: Provenance | None,
 ) -> None:
@@ -86,7 +87,7 @@ def _finding(
         elif finding.band and analysis.bands.note:
             st.caption(f":material/info: {plain(analysis.bands.note)}")
         with st.expander("What this cannot tell", icon=":material/visibility_off:"):
-            st.markdown("\n".join(f"- {limit}" for limit in LIMITS))
+            st.markdown("\n".join(f"- {limit}" for limit in LIMITATIONS))
         downloads.show(analysis, pictures, provenance)
     with clip:
         player.show(analysis.clip, media)
@@ -97,7 +98,7 @@ def _finding(
 
 
 @st.fragment
-def _moments(analysis: Analysis, pictures: Shown) -> None:
+def _moments(analysis: Analysis, pictures: DisplayPictures) -> None:
     state = st.session_state
     frames = [frame for frame in analysis.frames if frame.faces] or list(analysis.frames)
     by_index = {frame.index: frame for frame in analysis.frames}
@@ -147,7 +148,7 @@ def _timeline(analysis: Analysis, frames: list[ScoredFrame], clicked: Callable[[
     )
 
 
-def _moment(analysis: Analysis, pictures: Shown, frame: ScoredFrame) -> None:
+def _moment(analysis: Analysis, pictures: DisplayPictures, frame: ScoredFrame) -> None:
     state = st.session_state
     if state.get("track") not in {face.track for face in frame.faces}:
         state.track = max(frame.faces, key=lambda face: face.logit).track if frame.faces else None
@@ -167,10 +168,10 @@ def _moment(analysis: Analysis, pictures: Shown, frame: ScoredFrame) -> None:
         if not frame.faces:
             st.info("No face was found in this frame.", icon=":material/face_retouching_off:")
         for face in sorted(frame.faces, key=lambda face: face.track):
-            faces.card(analysis, pictures, frame, face)
+            face_card.card(analysis, pictures, frame, face)
 
 
-def _strip(analysis: Analysis, pictures: Shown) -> None:
+def _strip(analysis: Analysis, pictures: DisplayPictures) -> None:
     st.subheader("Faces", anchor=False)
     for track in analysis.tracks[:12]:
         with st.container(border=True, key=f"strip-{track.id}"):
@@ -231,7 +232,7 @@ def _strongest(analysis: Analysis) -> int:
     return best[2]
 
 
-def _pictures_without_faces(analysis: Analysis, pictures: Shown) -> None:
+def _pictures_without_faces(analysis: Analysis, pictures: DisplayPictures) -> None:
     st.subheader("Frames that were searched", anchor=False)
     step = max(len(analysis.frames) // 8, 1)
     with st.container(horizontal=True):

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import streamlit as st
 
-from detector import shared_jobs
-from detector.analysis import Settings
-from detector.errors import DetectorError, StoreError
-from detector.jobs import Job, Jobs
-from detector.keeping import Keeper
-from detector.store import Store
-from pages.parts import kept
+from detector.errors import DetectorError, LibraryError
+from detector.jobs import process_queue
+from detector.jobs.keeper import LibrarySaver
+from detector.jobs.queue import Job, Jobs
+from detector.library.store import Library
+from detector.settings import Settings
+from pages.parts import library_access
 
 # What this tab forgets with its clip; "opened" and "browsed" would hide the next one.
 _OF_THIS_CLIP = ("job", "media", "keeper", "own_library", "refused", "moment", "track", "opened",
@@ -23,7 +23,7 @@ _OF_THIS_CLIP = ("job", "media", "keeper", "own_library", "refused", "moment", "
 
 def models() -> Jobs:
     """The queue of this process; its models begin to load in the background at once."""
-    return shared_jobs.jobs()
+    return process_queue.jobs()
 
 
 def job() -> Job | None:
@@ -38,9 +38,9 @@ def media() -> Path | BytesIO | None:
     return shown
 
 
-def keeper() -> Keeper | None:
+def keeper() -> LibrarySaver | None:
     """What became of this tab's analysis: its origin, and its place in the library."""
-    found: Keeper | None = st.session_state.get("keeper")
+    found: LibrarySaver | None = st.session_state.get("keeper")
     return found
 
 
@@ -63,31 +63,31 @@ def start(clip: Path | BytesIO, name: str, settings: Settings, keep: bool = True
         st.session_state.refused = str(error)
 
 
-def _keeper(clip: Path | BytesIO, keep: bool) -> Keeper:
+def _keeper(clip: Path | BytesIO, keep: bool) -> LibrarySaver:
     source = clip if isinstance(clip, Path) else None
     if not keep:
-        return Keeper(None, source)
+        return LibrarySaver(None, source)
     try:
-        return Keeper(kept.store(), source)
-    except StoreError as error:  # the clip is analysed all the same
-        without = Keeper(None, source)
+        return LibrarySaver(library_access.store(), source)
+    except LibraryError as error:  # the clip is analysed all the same
+        without = LibrarySaver(None, source)
         without.refused = str(error)
         return without
 
 
-def own_library() -> tuple[Store, int] | None:
+def own_library() -> tuple[Library, int] | None:
     """A library that holds only this tab's analysis and goes with it, and the number in it.
 
     Raises:
-        StoreError: the disk is full.
+        LibraryError: the disk is full.
     """
     looked_at = job()
     if looked_at is None or looked_at.analysis is None:
         return None
     if "own_library" not in st.session_state:
-        library = Store.open(looked_at.evidence.folder.with_name("frames.sqlite"))
+        library = Library.open(looked_at.evidence.folder.with_name("frames.sqlite"))
         st.session_state.own_library = library, library.add(looked_at.analysis, looked_at.evidence)
-    found: tuple[Store, int] = st.session_state.own_library
+    found: tuple[Library, int] = st.session_state.own_library
     return found
 
 

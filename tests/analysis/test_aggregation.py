@@ -6,7 +6,8 @@ from typing import get_args
 
 import pytest
 
-from detector.aggregation import AGGREGATIONS, WORDS, Aggregation, aggregate
+from detector.analysis.aggregation import AGGREGATIONS, WORDS, aggregate
+from detector.models.spec import Aggregation
 
 LOGITS = [8.0, -2.0, 0.0, 1.0, 2.0, 3.0, 1.0, -40.0]
 

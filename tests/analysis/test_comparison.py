@@ -6,10 +6,10 @@ import dataclasses
 
 import pytest
 
-from detector.comparison import compare
+from detector.analysis.comparison import compare
 from detector.errors import ResultError
 from detector.result import Analysis
-from tests.examples import example
+from tests.helpers.examples import example
 
 
 def changed(analysis: Analysis, version: str, shift: float) -> Analysis:

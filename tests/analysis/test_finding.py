@@ -11,23 +11,22 @@ import cv2
 import numpy as np
 import pytest
 
-from detector.aggregation import WORDS, Aggregation, aggregate
-from detector.clip import Clip
-from detector.faces import Face
-from detector.finding import (
-    BRIGHTNESS,
+from detector.analysis.aggregation import WORDS, aggregate
+from detector.analysis.finding import (
     MIN_BITS_PER_PIXEL_OTHERS,
     MIN_FRAMES,
-    MIN_SIZE,
     band_of,
     build_tracks,
     conclude,
     heavily_recompressed,
-    measure,
 )
+from detector.faces.face import Face
+from detector.faces.quality import BRIGHTNESS, MIN_SIZE, measure
+from detector.media.clip import Clip
+from detector.models.spec import Aggregation
 from detector.result import (
     Analysis,
-    BandLimits,
+    BandThresholds,
     Finding,
     Quality,
     ScoredFace,
@@ -35,9 +34,9 @@ from detector.result import (
     Track,
 )
 from detector.wording import BAND_ORDER, NOT_CALIBRATED, STATE_MEANING
-from tests.crops import original
+from tests.helpers.crops import original
 
-LIMITS = BandLimits(-0.2, 0.3, 1.3, calibrated=True, note="")
+LIMITS = BandThresholds(-0.2, 0.3, 1.3, calibrated=True, note="")
 CLIP = Clip(
     name="clip.mp4", sha256="ab" * 32, bytes=1000, container="mov,mp4", codec="h264", width=640,
     height=360, rotation=0, frame_rate=25.0, variable_frame_rate=False, frames=100, duration=4.0,
@@ -79,7 +78,7 @@ def tracks_of(frames: list[ScoredFrame], clip: Clip = CLIP) -> tuple[Track, ...]
 
 
 def finding_of(
-    frames: list[ScoredFrame], clip: Clip = CLIP, limits: BandLimits = LIMITS
+    frames: list[ScoredFrame], clip: Clip = CLIP, limits: BandThresholds = LIMITS
 ) -> Finding:
     return conclude(clip, build_tracks(frames, clip, limits, TEMPERATURES), limits, SHARES)
 

@@ -14,18 +14,22 @@ import numpy as np
 import pytest
 
 import detector
-from detector import analysis as pipeline
-from detector.analysis import DETECTORS, Engine, Progress, Settings, analyse, band_limits
-from detector.caged_clip import CagedClip
-from detector.clip import ClipReader, Limits, probe
+from detector.analysis import scan as pipeline
+from detector.analysis.engine import Engine, band_limits, describe
+from detector.analysis.scan import Progress, scan
 from detector.errors import Cancelled, ClipError, ModelError
-from detector.evidence import Evidence
-from detector.faces import MIN_SCORE, crop_face
+from detector.faces.face import MIN_SCORE
+from detector.faces.geometry import crop_face
+from detector.limits import Limits
+from detector.media.reader import ClipReader, probe
+from detector.media.sandboxed_clip import SandboxedClip
+from detector.models.scorer import BATCH, combine, probability
+from detector.models.spec import read_ensemble
+from detector.pictures.folder import PictureFolder
 from detector.result import SCHEMA_VERSION, Analysis, ScoredFrame
-from detector.scoring import BATCH, combine, describe, probability
-from detector.weights import read_ensemble
-from tests.clips import Kind, write
-from tests.stand_ins import StandInEngine
+from detector.settings import DETECTORS, Settings
+from tests.helpers.clips import Kind, write
+from tests.helpers.stand_ins import StandInEngine
 
 TWO = "grid_two_faces_lbbc2a_lbax4n"
 
@@ -39,17 +43,17 @@ def forty(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def scanned(
     engine: Engine, sample_clip: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Analysis, Evidence]:
+) -> tuple[Analysis, PictureFolder]:
     """Four frames of two people, with evidence, by the real networks."""
-    evidence = Evidence(tmp_path_factory.mktemp("evidence"))
-    return analyse(sample_clip(TWO), Settings(4), engine, evidence=evidence), evidence
+    evidence = PictureFolder(tmp_path_factory.mktemp("evidence"))
+    return scan(sample_clip(TWO), Settings(4), engine, evidence=evidence), evidence
 
 
 # ---------------------------------------------------------------- by the real networks
 
 
 def test_the_same_clip_gives_the_same_numbers(
-    scanned: tuple[Analysis, Evidence], sample_analyses: dict[str, Analysis]
+    scanned: tuple[Analysis, PictureFolder], sample_analyses: dict[str, Analysis]
 ) -> None:
     again = sample_analyses[TWO]
     first = scanned[0]
@@ -59,7 +63,7 @@ def test_the_same_clip_gives_the_same_numbers(
 
 
 def test_evidence_holds_the_very_crops_that_were_scored(
-    engine: Engine, scanned: tuple[Analysis, Evidence]
+    engine: Engine, scanned: tuple[Analysis, PictureFolder]
 ) -> None:
     analysis, evidence = scanned
     faces = [(frame.index, face) for frame in analysis.frames[:2] for face in frame.faces]
@@ -72,7 +76,7 @@ def test_evidence_holds_the_very_crops_that_were_scored(
 
 
 def test_a_crop_can_be_cut_again_from_box_and_clip(
-    sample_clip: Callable[[str], Path], scanned: tuple[Analysis, Evidence]
+    sample_clip: Callable[[str], Path], scanned: tuple[Analysis, PictureFolder]
 ) -> None:
     analysis, evidence = scanned
     sampling = analysis.sampling
@@ -84,7 +88,7 @@ def test_a_crop_can_be_cut_again_from_box_and_clip(
         np.testing.assert_array_equal(crop, evidence.face(frame.index, face.track))
 
 
-def test_scores_are_the_ensemble_of_the_logits(scanned: tuple[Analysis, Evidence]) -> None:
+def test_scores_are_the_ensemble_of_the_logits(scanned: tuple[Analysis, PictureFolder]) -> None:
     ensemble = read_ensemble()
     for frame in scanned[0].frames:
         for face in frame.faces:
@@ -94,7 +98,7 @@ def test_scores_are_the_ensemble_of_the_logits(scanned: tuple[Analysis, Evidence
 
 
 def test_two_people_are_two_tracks_with_their_own_scores(
-    scanned: tuple[Analysis, Evidence],
+    scanned: tuple[Analysis, PictureFolder],
 ) -> None:
     analysis, _ = scanned
     assert [track.id for track in analysis.tracks] == [1, 2]
@@ -110,7 +114,7 @@ def test_two_people_are_two_tracks_with_their_own_scores(
 
 
 def test_a_result_says_how_it_came_about(
-    engine: Engine, sample_clip: Callable[[str], Path], scanned: tuple[Analysis, Evidence]
+    engine: Engine, sample_clip: Callable[[str], Path], scanned: tuple[Analysis, PictureFolder]
 ) -> None:
     analysis, _ = scanned
     assert analysis.schema_version == SCHEMA_VERSION
@@ -156,7 +160,7 @@ def test_portraits_are_judged_as_single_pictures(
 
 def test_progress_reports_every_frame_once_and_in_order(forty: Path) -> None:
     reports: list[Progress] = []
-    analysis = analyse(forty, Settings(None), StandInEngine(), on_progress=reports.append)
+    analysis = scan(forty, Settings(None), StandInEngine(), on_progress=reports.append)
     assert all(report.total == 40 for report in reports)
     done = [report.done for report in reports]
     assert done == sorted(done)
@@ -171,7 +175,7 @@ def test_progress_reports_every_frame_once_and_in_order(forty: Path) -> None:
 
 def test_networks_get_full_batches_and_memory_stays_flat(forty: Path) -> None:
     engine = StandInEngine(lambda number: [(10.0, 10.0), (70.0, 20.0), (40.0, 30.0)])
-    analyse(forty, Settings(None), engine)
+    scan(forty, Settings(None), engine)
     assert sum(engine.brightness.batches) == 120
     assert set(engine.brightness.batches) == {BATCH}
 
@@ -184,7 +188,7 @@ def test_scores_belong_to_their_faces(tmp_path: Path) -> None:
         image[:, 96:] = 140 + 10 * number
     path = write(tmp_path / "halves.mkv", rows, Kind("mkv", "matroska", "libx264", {"crf": "1"}))
     engine = StandInEngine(lambda number: [(116.0, 18.0), (16.0, 18.0)])
-    analysis = analyse(path, Settings(None), engine)
+    analysis = scan(path, Settings(None), engine)
     for number, frame in enumerate(analysis.frames):
         levels = {face.box[0]: face.logits["resnet50"] * 100 for face in frame.faces}
         assert levels[16.0] == pytest.approx(20 + 10 * number, abs=4)
@@ -193,7 +197,7 @@ def test_scores_belong_to_their_faces(tmp_path: Path) -> None:
 
 def test_a_face_in_some_frames_only(forty: Path) -> None:
     engine = StandInEngine(lambda number: [(30.0, 20.0)] if 10 <= number < 20 else [])
-    analysis = analyse(forty, Settings(None), engine)
+    analysis = scan(forty, Settings(None), engine)
     assert [len(frame.faces) for frame in analysis.frames] == [0] * 10 + [1] * 10 + [0] * 20
     (track,) = analysis.tracks
     assert (track.first, track.last, track.frames) == (0.4, pytest.approx(0.76), 10)
@@ -203,7 +207,7 @@ def test_a_face_in_some_frames_only(forty: Path) -> None:
 def test_without_faces_no_network_is_asked(forty: Path) -> None:
     engine = StandInEngine(lambda number: [])
     reports: list[Progress] = []
-    analysis = analyse(forty, Settings(20), engine, on_progress=reports.append)
+    analysis = scan(forty, Settings(20), engine, on_progress=reports.append)
     assert engine.brightness.batches == []
     assert analysis.finding.states == ("no_face",)
     assert len(reports) > 1, "progress is reported although nothing is scored"
@@ -214,7 +218,7 @@ def test_without_faces_no_network_is_asked(forty: Path) -> None:
 )
 def test_as_many_frames_as_asked(forty: Path, asked: int | None, looked_at: object) -> None:
     engine = StandInEngine()
-    analysis = analyse(forty, Settings(asked), engine)
+    analysis = scan(forty, Settings(asked), engine)
     assert engine.faces.seen == (list(range(40)) if looked_at == 40 else looked_at)
     assert analysis.sampling.requested == asked
     assert analysis.sampling.analysed == len(engine.faces.seen)
@@ -231,16 +235,16 @@ def test_stopping_ends_at_the_next_frame(forty: Path, after: int) -> None:
         return asked > after
 
     with pytest.raises(Cancelled, match="nothing was kept"):
-        analyse(forty, Settings(None), engine, cancelled=cancelled)
+        scan(forty, Settings(None), engine, cancelled=cancelled)
     assert len(engine.faces.seen) == after
 
 
 def test_a_stopped_analysis_lets_the_file_go(forty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     closed: list[bool] = []
-    close = CagedClip.close
-    monkeypatch.setattr(CagedClip, "close", lambda self: (closed.append(True), close(self))[1])
+    close = SandboxedClip.close
+    monkeypatch.setattr(SandboxedClip, "close", lambda self: (closed.append(True), close(self))[1])
     with pytest.raises(Cancelled):
-        analyse(forty, Settings(4), StandInEngine(), cancelled=lambda: True)
+        scan(forty, Settings(4), StandInEngine(), cancelled=lambda: True)
     assert closed
 
 
@@ -249,33 +253,33 @@ def test_an_error_in_a_progress_report_is_not_swallowed(forty: Path) -> None:
         raise RuntimeError("the page is gone")
 
     with pytest.raises(RuntimeError, match="page is gone"):
-        analyse(forty, Settings(8), StandInEngine(), on_progress=report)
+        scan(forty, Settings(8), StandInEngine(), on_progress=report)
 
 
 def test_evidence_of_a_long_scan_is_kept_evenly(
     forty: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pipeline, "MOST_FRAMES", 10)
-    evidence = Evidence(tmp_path)
-    analyse(forty, Settings(None), StandInEngine(), evidence=evidence)
+    evidence = PictureFolder(tmp_path)
+    scan(forty, Settings(None), StandInEngine(), evidence=evidence)
     kept = [index for index in range(40) if evidence.frame(index) is not None]
     assert kept == list(range(0, 40, 4))
     assert all(evidence.has_face(index, 1) for index in kept)
 
 
 def test_the_name_is_the_persons_and_the_limits_count(forty: Path) -> None:
-    named = analyse(forty, Settings(4), StandInEngine(), name="<b>their</b> clip.mp4")
+    named = scan(forty, Settings(4), StandInEngine(), name="<b>their</b> clip.mp4")
     assert named.clip.name == "<b>their</b> clip.mp4"
     engine = StandInEngine()
     with pytest.raises(ClipError, match="more than 9 frames"):
-        analyse(forty, Settings(4), engine, limits=Limits(frames=9))
+        scan(forty, Settings(4), engine, limits=Limits(frames=9))
     assert engine.faces.seen == []
 
 
 def test_a_damaged_clip_says_so(tmp_path: Path) -> None:
     path = write(tmp_path / "whole.mp4", 40, muxer={"movflags": "faststart"})
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * 0.7)])
-    analysis = analyse(path, Settings(None), StandInEngine())
+    analysis = scan(path, Settings(None), StandInEngine())
     assert analysis.clip.damaged > 5
     assert any("packets could not be read" in reason for reason in analysis.finding.reasons)
 
@@ -285,14 +289,14 @@ def test_a_clip_whose_chosen_frames_are_all_lost_is_refused(
 ) -> None:
     """“No face found” would say that somebody looked."""
 
-    monkeypatch.setattr(CagedClip, "sample", lambda self, count: iter(()))
+    monkeypatch.setattr(SandboxedClip, "sample", lambda self, count: iter(()))
     with pytest.raises(ClipError, match=r"^None of the chosen frames of “forty.mp4”"):
-        analyse(forty, Settings(4), StandInEngine())
+        scan(forty, Settings(4), StandInEngine())
 
 
 def test_zero_frames_are_refused(forty: Path) -> None:
     with pytest.raises(ClipError, match="at least one frame"):
-        analyse(forty, Settings(0), StandInEngine())
+        scan(forty, Settings(0), StandInEngine())
 
 
 # ---------------------------------------------------------------- the engine
@@ -345,9 +349,9 @@ def test_warming_up_loads_what_the_settings_need(monkeypatch: pytest.MonkeyPatch
 def test_two_analyses_at_once_do_not_mix(forty: Path, tmp_path: Path) -> None:
     left = StandInEngine(lambda number: [(5.0, 20.0)])
     right = StandInEngine(lambda number: [(60.0, 30.0), (0.0, 0.0)])
-    alone = [analyse(forty, Settings(8), engine) for engine in (left, right)]
+    alone = [scan(forty, Settings(8), engine) for engine in (left, right)]
     with ThreadPoolExecutor(2) as pool:
-        together = list(pool.map(lambda e: analyse(forty, Settings(8), e), (left, right)))
+        together = list(pool.map(lambda e: scan(forty, Settings(8), e), (left, right)))
     for one, other in zip(alone, together, strict=True):
         assert one.frames == other.frames
         assert one.tracks == other.tracks

@@ -12,21 +12,25 @@ from typing import Any
 
 import pytest
 
-from detector import scoring
-from detector.analysis import Engine, Settings, analyse
-from detector.cli import main
+from detector.analysis.engine import Engine
+from detector.analysis.scan import scan
+from detector.analysis.verify import OTHER_BACKEND, SAME_BACKEND, read_report, verify
+from detector.commands.cli import main
 from detector.errors import DetectorError, ModelError, ReportError
+from detector.files import MODELS
+from detector.models import scorer
+from detector.models.spec import read_ensemble
 from detector.result import Analysis
-from detector.verify import OTHER_BACKEND, SAME_BACKEND, read_report, verify
-from detector.weights import MODELS, read_ensemble
+from detector.settings import Settings
+from tests.helpers.processes import ROOT
 
-SAMPLES = Path(__file__).resolve().parent.parent / "assets" / "samples"
+SAMPLES = ROOT / "assets" / "samples"
 CLIP = SAMPLES / "grid_two_faces_lbbc2a_lbax4n.mp4"
 
 
 @pytest.fixture(scope="module")
 def report(engine: Engine) -> Analysis:
-    return analyse(CLIP, Settings(frames=4), engine)
+    return scan(CLIP, Settings(frames=4), engine)
 
 
 def edited(report: Analysis, change: Callable[[Any], None]) -> Analysis:
@@ -67,7 +71,7 @@ def test_report_agrees_whatever_the_clip_is_called(
 
 def test_report_without_faces_agrees(engine: Engine) -> None:
     clip = SAMPLES / "noface_intel_cars.mp4"
-    result = verify(analyse(clip, Settings(frames=3), engine), clip, engine)
+    result = verify(scan(clip, Settings(frames=3), engine), clip, engine)
     assert result.agrees
     assert (result.scores, result.largest) == (0, None)
 
@@ -151,7 +155,7 @@ def test_an_altered_report_is_found_out(
     sentence: str,
 ) -> None:
     # One scan serves them all: that a second scan gives the same is tested above.
-    monkeypatch.setattr("detector.verify.analyse", lambda *_, **__: report)
+    monkeypatch.setattr("detector.analysis.verify.scan", lambda *_, **__: report)
     result = verify(edited(report, change), CLIP, engine)
     assert not result.agrees
     first = result.differences[0].sentence
@@ -190,7 +194,7 @@ def test_altered_weights_on_this_machine_are_refused(
     data = bytearray(weights.read_bytes())
     data[-5] ^= 1
     weights.write_bytes(data)
-    monkeypatch.setattr(scoring, "read_ensemble", lambda: read_ensemble(tmp_path / "ensemble.json"))
+    monkeypatch.setattr(scorer, "read_ensemble", lambda: read_ensemble(tmp_path / "ensemble.json"))
     with pytest.raises(ModelError, match=r"xception\.safetensors is not the file it should be"):
         verify(report, CLIP, Engine())
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
-from served import Server, chromium, refusals, serve
+
+from tests.helpers.served import Server, chromium, refusals, serve
 
 expect.set_options(timeout=60_000)  # a busy machine of two cores needs its time
 

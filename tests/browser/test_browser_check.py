@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from served import ROOT, Server
 
 from detector.result import Analysis
+from tests.helpers.served import ROOT, Server
 
 SAMPLES = ROOT / "assets" / "samples"
 TWO_FACES = SAMPLES / "grid_two_faces_lbbc2a_lbax4n.mp4"

@@ -9,10 +9,10 @@ from urllib.parse import quote_plus
 
 import numpy as np
 from playwright.sync_api import Page, expect
-from served import Server
 
-from detector.explainer import Explainer
-from detector.layers import layer
+from detector.explanation.explainer import Explainer
+from detector.explanation.layers import layer
+from tests.helpers.served import Server
 
 ORIGINAL = "Demonstration: the same portrait, unblended"
 BLENDED = "Demonstration: self-blended portrait"

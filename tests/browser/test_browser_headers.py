@@ -11,12 +11,12 @@ from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from served import Server, refusals
 
-from detector.response_headers import response_headers
-from pages.parts import frame
+from detector.service.headers import response_headers
+from pages.parts import navigation
+from tests.helpers.served import Server, refusals
 
-_, *PAGES = (Path(path).stem for path, *_ in frame.PAGES)
+_, *PAGES = (Path(path).stem for path, *_ in navigation.PAGES)
 
 
 def asked(

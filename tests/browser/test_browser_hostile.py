@@ -9,11 +9,11 @@ from pathlib import Path
 import av
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from served import ROOT, Server, refusals, serve
 
-from detector.store import Store
+from detector.library.store import Library
 from pages.parts.text import short
-from tests.examples import Drawn, example
+from tests.helpers.examples import Drawn, example
+from tests.helpers.served import ROOT, Server, refusals, serve
 
 NAMES = {
     "image": "<img src=x onerror=alert(1)>.mp4",
@@ -35,7 +35,7 @@ MARKUP = (
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server whose library holds an analysis of each name."""
     folder = tmp_path_factory.mktemp("hostile")
-    with Store.open(folder / "data" / "library.sqlite") as store:
+    with Library.open(folder / "data" / "library.sqlite") as store:
         for seed, name in enumerate(NAMES.values()):
             store.add(example(name, seed=seed), Drawn(), tags=[name], note=NOTE)
     with serve(folder) as server:

@@ -11,11 +11,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from served import ROOT, Server
 
-from detector.library import FrameFilter, LibraryFilter
-from detector.store import Store
-from tests.examples import Drawn, example
+from detector.library.store import Library
+from detector.library.types import FrameFilter, LibraryFilter
+from tests.helpers.examples import Drawn, example
+from tests.helpers.served import ROOT, Server
 
 SAMPLES = ROOT / "assets" / "samples"
 ONE_FACE = SAMPLES / "grid_brbk7n.mp4"
@@ -23,10 +23,10 @@ NO_FACE = SAMPLES / "noface_intel_cars.mp4"
 
 
 @pytest.fixture
-def library(server: Server) -> Iterator[Store]:
+def library(server: Server) -> Iterator[Library]:
     """The library of the server, opened beside it."""
     server.data.mkdir(exist_ok=True)
-    with Store.open(server.data / "library.sqlite") as opened:
+    with Library.open(server.data / "library.sqlite") as opened:
         yield opened
 
 
@@ -87,7 +87,7 @@ def frame_shown(page: Page) -> str:
 
 
 def test_a_clip_is_kept_found_in_another_tab_browsed_and_deleted(
-    page: Page, browser: Browser, server: Server, library: Store, tmp_path: Path
+    page: Page, browser: Browser, server: Server, library: Library, tmp_path: Path
 ) -> None:
     analyse(page, copied(ONE_FACE, tmp_path, "kept-by-default.mp4"))
     expect(page.locator(".st-key-keeping")).to_contain_text("Kept in the library as number")
@@ -155,7 +155,7 @@ def test_a_clip_is_kept_found_in_another_tab_browsed_and_deleted(
 
 
 def test_do_not_keep_keeps_nothing_and_the_frames_are_there_all_the_same(
-    page: Page, server: Server, library: Store, tmp_path: Path
+    page: Page, server: Server, library: Library, tmp_path: Path
 ) -> None:
     page.get_by_role("button", name="Settings").wait_for()
     analyse(page, copied(ONE_FACE, tmp_path, "not-kept.mp4"), keep=False)
@@ -177,7 +177,7 @@ def test_do_not_keep_keeps_nothing_and_the_frames_are_there_all_the_same(
 
 
 def test_two_model_versions_are_selected_and_compared(
-    page: Page, server: Server, library: Store
+    page: Page, server: Server, library: Library
 ) -> None:
     clip = "e" * 64
     ids = [
@@ -208,7 +208,7 @@ def test_two_model_versions_are_selected_and_compared(
 
 
 def test_a_search_without_a_match_and_the_way_back(
-    page: Page, server: Server, library: Store
+    page: Page, server: Server, library: Library
 ) -> None:
     library.add(example("somewhere.mp4"))
     search(page, server, "nowhere-to-be-found")
@@ -218,7 +218,7 @@ def test_a_search_without_a_match_and_the_way_back(
 
 
 def test_only_frames_where_the_networks_disagree(
-    page: Page, server: Server, library: Store
+    page: Page, server: Server, library: Library
 ) -> None:
     id = library.add(example("disagree.mp4", seed=11, frames=8), Drawn())
     rows = library.frames(FrameFilter(analyses=[id])).items
@@ -233,7 +233,7 @@ def test_only_frames_where_the_networks_disagree(
 
 
 def test_a_folder_is_scanned_from_the_page_and_scanned_again(
-    page: Page, server: Server, library: Store, tmp_path: Path
+    page: Page, server: Server, library: Library, tmp_path: Path
 ) -> None:
     folder = tmp_path / "clips"
     (folder / "deeper").mkdir(parents=True)

@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from provider import PEOPLE, Provider, provide
-from served import ROOT, Server, free_port, refusals, serve
 
 from detector.client import ApiError, Client
-from detector.store import Store
-from detector.tokens import Tokens
-from pages.parts import frame
-from tests.examples import Drawn, example
+from detector.library.store import Library
+from detector.service.tokens import Tokens
+from pages.parts import navigation
+from tests.helpers.examples import Drawn, example
+from tests.helpers.provider import PEOPLE, Provider, provide
+from tests.helpers.served import ROOT, Server, free_port, refusals, serve
 
-_, *REST = (Path(path).stem for path, *_ in frame.PAGES)
+_, *REST = (Path(path).stem for path, *_ in navigation.PAGES)
 PAGES = ("", *REST)
 CLIP = ROOT / "assets" / "samples" / "grid_brbk7n.mp4"
 COOKIE_SECRET = "cookie-5f0c3c6b0d3a4e6f9f7b"
@@ -54,7 +54,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
     folder, port = tmp_path_factory.mktemp("login"), free_port()
     with provide() as provider:
         file = secrets_file(folder, port, provider)
-        with Store.open(folder / "data" / "library.sqlite") as store:
+        with Library.open(folder / "data" / "library.sqlite") as store:
             store.add(example("from the terminal.mp4", seed=8), Drawn())
         with serve(folder, port, options=["--secrets.files", str(file)]) as server:
             yield Shared(server, provider)
@@ -97,7 +97,7 @@ def test_every_page_needs_a_login(tab: Page, shared: Shared, name: str) -> None:
 
 def test_every_page_asks_before_it_shows_anything() -> None:
     """Also the page that is written tomorrow: `frame.require()` comes before all else."""
-    for path, *_ in frame.PAGES:
+    for path, *_ in navigation.PAGES:
         lines = (ROOT / path).read_text(encoding="utf-8").splitlines()
         calls = [line for line in lines if re.match(r"(st|frame|session|kept)\.", line)]
         assert calls[0] == "frame.require()", path
@@ -111,7 +111,7 @@ def test_each_person_sees_their_own(browser: Browser, tab: Page, shared: Shared)
     tab.get_by_text("A car park (no face)").click()
     expect(tab.get_by_role("heading", name="No face found")).to_be_visible()
     expect(tab.get_by_text("Kept in the library", exact=True)).to_be_visible()
-    with Store.open(shared.server.data / "library.sqlite") as store:
+    with Library.open(shared.server.data / "library.sqlite") as store:
         (id,) = store.owned_by(identity(shared, "ada")).ids()
         name = store.owned_by(identity(shared, "ada")).summary(id).name
         assert id not in store.ids()
@@ -139,7 +139,7 @@ def test_a_persons_token_opens_what_is_theirs(tab: Page, shared: Shared) -> None
     shown = tab.get_by_text(re.compile("made with --owner and: ")).inner_text()
     owner = shown.rsplit(": ", 1)[1].strip()
     assert owner == identity(shared, "bob")
-    with Store.open(shared.server.data / "library.sqlite") as store:
+    with Library.open(shared.server.data / "library.sqlite") as store:
         mine = Tokens(store).create("mine", owner=owner)[1]
         others = Tokens(store).create("others", owner=identity(shared, "ada"))[1]
     with Client(shared.server.url, mine) as client:

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import wiretap
-from served import ROOT
+
+from tests.helpers import wiretap
+from tests.helpers.served import ROOT
 
 HERE = Path(__file__).parent
 WIRE = wiretap.possible()  # native code is watched too where this machine lets us
@@ -56,7 +57,7 @@ def on_the_wire(folder: Path, *command: str) -> tuple[subprocess.CompletedProces
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Watched:
     """A whole session, on the wire where this machine allows it."""
     folder = tmp_path_factory.mktemp("privacy")
-    command = [sys.executable, str(HERE / "whole_session.py"), str(folder)]
+    command = [sys.executable, str(ROOT / "tests" / "helpers" / "whole_session.py"), str(folder)]
     packets = None
     if WIRE:
         done, packets = on_the_wire(folder, *command)
@@ -125,7 +126,7 @@ def test_usage_statistics_are_off() -> None:
 
 
 def test_the_one_exception_is_named_where_it_is_chosen() -> None:
-    from detector.mediapipe_faces import PRIVACY_NOTE
+    from detector.faces.mediapipe import PRIVACY_NOTE
 
     assert "Google" in PRIVACY_NOTE
     assert "contacts Google" in (ROOT / "pages" / "check.py").read_text()

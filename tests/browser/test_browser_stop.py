@@ -10,7 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 from playwright.sync_api import Browser, expect
-from served import ROOT, serve
+
+from tests.helpers.served import ROOT, serve
 
 CLIP = ROOT / "assets" / "samples" / "grid_brbk7n.mp4"
 

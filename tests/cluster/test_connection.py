@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from detector.cli import main
-from detector.cluster_address import check_answers
+from detector.cluster.connection import check_answers
+from detector.commands.cli import main
 from detector.errors import ClusterError
-from tests.processes import python
+from tests.helpers.processes import python
 
 
 @pytest.mark.parametrize("address", ["nonsense", "host", "host:", "http://host:1", "host:99999"])

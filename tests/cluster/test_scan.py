@@ -15,18 +15,19 @@ import psutil
 import pyarrow.parquet
 import pytest
 
-from detector import cluster as cluster_module
-from detector.analysis import Engine, Settings, analyse
-from detector.cluster import ClusterOutcome, ClusterProgress, scan_cluster
-from detector.cluster_address import cluster
-from detector.cluster_source import find_source
-from detector.cluster_target import Target
+from detector.analysis.engine import Engine, expected_fingerprint
+from detector.analysis.scan import scan
+from detector.cluster import scan as cluster_module
+from detector.cluster.connection import cluster
+from detector.cluster.scan import ClusterOutcome, ClusterProgress, scan_cluster
+from detector.cluster.source import find_source
+from detector.cluster.target import Target
 from detector.errors import ClusterError, ModelError
-from detector.folder_scan import expected_fingerprint
 from detector.result import Analysis
-from tests.clips import write
-from tests.cluster_looks import hostile_look
-from tests.processes import ROOT
+from detector.settings import Settings
+from tests.helpers.clips import write
+from tests.helpers.cluster_looks import hostile_look
+from tests.helpers.processes import ROOT
 
 SAMPLES = ROOT / "assets" / "samples"
 FOUR = Settings(frames=4)
@@ -156,7 +157,7 @@ def test_a_clip_answers_for_itself_alone(ray: None, tmp_path: Path) -> None:
 def test_rows_say_what_analyse_says(scanned: Scanned, engine: Engine) -> None:
     rows = {Path(row["path"]).name: row for row in rows_of(scanned.target)}
     for name in ("a two.mp4", "once.mp4", "none.mp4"):
-        row, alone = rows[name], analyse(scanned.folder / name, FOUR, engine)
+        row, alone = rows[name], scan(scanned.folder / name, FOUR, engine)
         found = Analysis.from_json(row["analysis"])
         assert (found.clip, found.sampling, found.bands) == (
             alone.clip, alone.sampling, alone.bands,

@@ -7,18 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from detector.analysis import Settings
-from detector.cluster_plan import ClipOutcome, LookedAt, Plan, Scores
-from detector.cluster_source import SourceClip
-from detector.cluster_stages import Score, look_at
-from detector.cluster_target import Target
-from detector.cluster_wire import from_bytes, to_bytes
+from detector.cluster.plan import ClipOutcome, LookedAt, Plan, Scores
+from detector.cluster.serialize import from_bytes, to_bytes
+from detector.cluster.source import SourceClip
+from detector.cluster.stages import Score, look_at
+from detector.cluster.target import Target
 from detector.limits import Limits
-from tests.clips import write
+from detector.settings import Settings
+from tests.helpers.clips import write
+from tests.helpers.processes import ROOT
 
 
 def test_a_real_clip_comes_back_equal(tmp_path: Path) -> None:
-    path = Path(__file__).parents[1] / "assets" / "samples" / "grid_brbk7n.mp4"
+    path = ROOT / "assets" / "samples" / "grid_brbk7n.mp4"
     plan = Plan(Settings(2), Limits(), "0" * 64, "v", "2031-05-04", Target.at(str(tmp_path)))
     found, crops = look_at(SourceClip(str(path)), plan)
     assert found.error is None

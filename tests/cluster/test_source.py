@@ -9,7 +9,7 @@ import fsspec
 import pandas as pd
 import pytest
 
-from detector.cluster_source import SourceClip, file_system, find_source
+from detector.cluster.source import SourceClip, file_system, find_source
 from detector.errors import ClipError, ClusterError
 
 

@@ -8,16 +8,16 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from detector import cluster_stages
-from detector.analysis import Settings
-from detector.clip import Limits
-from detector.cluster_plan import ClipOutcome, LookedAt, Plan
-from detector.cluster_source import SourceClip, look_up
-from detector.cluster_stages import Score, look, look_at, to_table, write
-from detector.cluster_target import Target
-from detector.cluster_wire import from_bytes
+from detector.cluster import stages
+from detector.cluster.plan import ClipOutcome, LookedAt, Plan
+from detector.cluster.serialize import from_bytes
+from detector.cluster.source import SourceClip, look_up
+from detector.cluster.stages import Score, look, look_at, to_table, write
+from detector.cluster.target import Target
 from detector.errors import OutOfMemory
-from detector.scoring import Crops
+from detector.limits import Limits
+from detector.models.scorer import Crops
+from detector.settings import Settings
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_clips_far_away_are_fetched(
 def test_too_many_faces_are_refused(
     plan: Plan, sample_clip: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cluster_stages, "MOST_CROPS", 3)
+    monkeypatch.setattr(stages, "MOST_CROPS", 3)
     found, crops = look_at(look_up(str(sample_clip("grid_bbaf2n"))), plan)
     assert "shows more than 3 faces in its frames" in str(found.error)
     assert len(crops) == 0
@@ -100,7 +100,7 @@ def test_what_nobody_expected_is_a_failed_row(
     def broken(*_: object) -> None:
         raise ZeroDivisionError("of nothing")
 
-    monkeypatch.setattr(cluster_stages, "take_faces", broken)
+    monkeypatch.setattr(stages, "take_faces", broken)
     found, _ = look_at(look_up(str(sample_clip("grid_bbaf2n"))), plan)
     assert isinstance(found, LookedAt)
     assert found.error == (

@@ -10,7 +10,7 @@ import fsspec
 import pyarrow.parquet
 import pytest
 
-from detector.cluster_target import Target, schema
+from detector.cluster.target import Target, schema
 from detector.errors import ClusterError
 
 VERSION = "resnet50 v0, xception v0"

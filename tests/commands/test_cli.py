@@ -12,19 +12,17 @@ from typing import Any
 
 import pytest
 
-import detector
-from detector import analysis as pipeline
-from detector.analysis import Engine
-from detector.cli import COMMANDS, main
+from detector.analysis import scan as pipeline
+from detector.analysis.engine import Engine
+from detector.commands.cli import COMMANDS, main
 from detector.errors import ClipError
 from detector.result import Analysis
 from detector.wording import BAND_SHORT, headline
-from tests.bad_clips import BAD
-from tests.clips import write
-from tests.processes import python
-from tests.stand_ins import StandInEngine
+from tests.helpers.bad_clips import BAD
+from tests.helpers.clips import write
+from tests.helpers.processes import ROOT, python
+from tests.helpers.stand_ins import StandInEngine
 
-ROOT = Path(detector.__file__).parent.parent
 HEAVY = {
     "torch", "timm", "cv2", "av", "numpy", "openvino", "streamlit", "plotly", "captum",
     "mediapipe", "pandas", "pyarrow", "sqlalchemy", "pydantic", "reportlab", "rich",
@@ -264,7 +262,7 @@ def test_wrong_usage_is_refused_with_the_usage(
 @pytest.mark.parametrize("arguments", [["--help"], ["scan", "--help"], ["--version"]])
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     code = (
-        "import sys\nfrom detector.cli import main\n"
+        "import sys\nfrom detector.commands.cli import main\n"
         f"try: main({arguments!r})\nexcept SystemExit as end: code = end.code\n"
         "print('|', code, *sorted({name.split('.')[0] for name in sys.modules}))"
     )
@@ -275,7 +273,7 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     assert not HEAVY & set(modules)
 
 
-@pytest.mark.parametrize("module", ["detector", "detector.errors", "detector.cli"])
+@pytest.mark.parametrize("module", ["detector", "detector.errors", "detector.commands.cli"])
 def test_importing_the_package_imports_nothing_heavy(module: str) -> None:
     code = f"import sys, {module}; print(*{{name.split('.')[0] for name in sys.modules}})"
     printed = python(code)

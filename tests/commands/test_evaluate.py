@@ -8,19 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from detector import analysis as pipeline
-from detector import calibration as calibrating
-from detector.cli import main
-from detector.evaluation_result import (
-    Abstention,
-    Calibration,
-    Evaluation,
-    Robustness,
-    read,
-)
-from detector.weights import ASSETS, MODELS, read_ensemble
-from tests.labelled_faces import write_list
-from tests.stand_ins import StandInEngine
+from detector.analysis import scan as pipeline
+from detector.commands.cli import main
+from detector.evaluation import calibration as calibrating
+from detector.evaluation.result import Abstention, Calibration, Evaluation, Robustness, read
+from detector.files import ASSETS, MODELS
+from detector.models.spec import read_ensemble
+from tests.helpers.labelled_faces import write_list
+from tests.helpers.stand_ins import StandInEngine
 
 
 @pytest.fixture

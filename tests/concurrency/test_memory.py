@@ -6,14 +6,14 @@ import json
 
 import pytest
 
-from detector import memory
-from tests.processes import python
+from detector.concurrency import memory
+from tests.helpers.processes import python
 
 # Each thread fills its own arena with pieces and frees all but the last: a hole that stays.
 FREED_IN_THREADS = """
 import ctypes, json, threading
 import psutil
-from detector.memory import give_back
+from detector.concurrency.memory import give_back
 
 libc = ctypes.CDLL(None)
 libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]

@@ -8,8 +8,8 @@ import time
 
 import pytest
 
+from detector.concurrency.task import UNEXPECTED, Task
 from detector.errors import Cancelled, ExplanationError
-from detector.tasks import UNEXPECTED, Task
 
 
 def test_a_result_arrives_with_its_progress() -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from tests.processes import python
+from tests.helpers.processes import python
 
 LATE = """
 import threading, time
-from detector import background
+from detector.concurrency import threads
 
 class Network:
     def __init__(self): self.stopped = threading.Event()
@@ -17,11 +17,11 @@ class Network:
 
 def begin():
     network = Network()
-    return background.start(network.work, "late", network.stopped.set)
+    return threads.start(network.work, "late", network.stopped.set)
 
-background.PATIENCE = 0.01
+threads.PATIENCE = 0.01
 thread = begin()
-background.end()
+threads.end()
 print("alive" if thread.is_alive() else "ended")
 thread.join()
 print("joined")
@@ -29,11 +29,11 @@ print("joined")
 
 STOPPED = """
 import threading
-from detector import background
+from detector.concurrency import threads
 
 stopped, done = threading.Event(), []
-background.start(lambda: (stopped.wait(), done.append(1)), "one", stopped.set)
-background.end()
+threads.start(lambda: (stopped.wait(), done.append(1)), "one", stopped.set)
+threads.end()
 print(done)
 """
 

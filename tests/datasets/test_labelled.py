@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 import pytest
 
+from detector.datasets.labelled import open_labelled
+from detector.datasets.table import make_table, write_table
 from detector.errors import EvaluationError
-from detector.labelled import open_labelled
-from detector.training.table import make_table, write_table
 
 
 def picture(path: Path, number: int) -> Path:

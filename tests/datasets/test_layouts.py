@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from detector.datasets.layouts import index_folder, recognise
+from detector.datasets.splits import check_splits, folds
+from detector.datasets.table import in_mixed_sets, read_table, write_table
 from detector.errors import TrainingError
-from detector.training.layouts import index_folder, recognise
-from detector.training.splits import check_splits, folds
-from detector.training.table import in_mixed_sets, read_table, write_table
 
 
 def _touch(root: Path, *names: str) -> None:

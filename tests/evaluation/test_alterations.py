@@ -9,7 +9,8 @@ import av
 import numpy as np
 import pytest
 
-from detector.alterations import (
+from detector.errors import ClipError
+from detector.evaluation.alterations import (
     ALTERATIONS,
     MOST_FRAMES,
     STILL_FRAMES,
@@ -21,9 +22,8 @@ from detector.alterations import (
     read_pictures,
     still,
 )
-from detector.errors import ClipError
-from tests.clips import decode_all, write
-from tests.crops import original
+from tests.helpers.clips import decode_all, write
+from tests.helpers.crops import original
 
 NAMED = {alteration.name: alteration for alteration in ALTERATIONS}
 CODECS = {"h265": "hevc", "vp9": "vp9", "gif": "gif"}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from detector import metrics
-from detector.bootstrap import estimate, estimate_rate, resample
+from detector.evaluation import metrics
+from detector.evaluation.bootstrap import estimate, estimate_rate, resample
 
 
 def test_items_of_one_source_are_always_drawn_together() -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from detector.cached_scorer import CHUNK, CachedScorer
 from detector.errors import ModelError
-from tests.stand_ins import BrightnessScorer
+from detector.evaluation.cached_scorer import CHUNK, CachedScorer
+from tests.helpers.stand_ins import BrightnessScorer
 
 
 def crops(count: int, seed: int = 0) -> np.ndarray:

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from detector.calibration import calibrate, in_mixed_sets, install
+from detector.datasets.labelled import Labelled
 from detector.errors import EvaluationError, ModelError
-from detector.evaluation_result import Calibration, read, to_json
-from detector.labelled import Labelled
-from detector.weights import MODELS, read_ensemble
-from tests.labelled_faces import made_labelled, made_scores
-from tests.stand_ins import BrightnessScorer
+from detector.evaluation.calibration import calibrate, in_mixed_sets, install
+from detector.evaluation.result import Calibration, read, to_json
+from detector.files import MODELS
+from detector.models.spec import read_ensemble
+from tests.helpers.labelled_faces import made_labelled, made_scores
+from tests.helpers.stand_ins import BrightnessScorer
 
 
 @pytest.fixture(scope="module")

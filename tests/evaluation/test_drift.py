@@ -11,15 +11,26 @@ import numpy as np
 import pytest
 from scipy.stats import ks_1samp, ks_2samp
 
-from detector import cli, drift
-from detector.analysis import Engine
-from detector.drift import MIN_CLIPS, Recent, compare, deciles, difference, ks, psi, shift, shifts
-from detector.drift_figures import psi_chart, shares_chart
-from detector.evaluation_result import Distribution, Estimate, Evaluation, read, write
-from detector.store import Store
-from tests.apptest import opened, words
-from tests.examples import Drawn, example
-from tests.measured import evaluation, metrics, reference
+from detector.analysis.engine import Engine
+from detector.commands import cli
+from detector.evaluation import drift
+from detector.evaluation.drift import (
+    MIN_CLIPS,
+    Recent,
+    compare,
+    deciles,
+    difference,
+    ks,
+    psi,
+    shift,
+    shifts,
+)
+from detector.evaluation.result import Distribution, Estimate, Evaluation, read, write
+from detector.figures.drift import psi_chart, shares_chart
+from detector.library.store import Library
+from tests.helpers.apptest import opened, words
+from tests.helpers.examples import Drawn, example
+from tests.helpers.measured import evaluation, metrics, reference
 
 UNIFORM = Distribution("size", 10_000, tuple(np.linspace(0, 1, 101).tolist()))
 
@@ -157,7 +168,7 @@ def test_one_class_only_cannot_be_compared() -> None:
     assert not compare(evaluation(), after)[0].worse
 
 
-def fill(store: Store, count: int, **kind: Any) -> None:
+def fill(store: Library, count: int, **kind: Any) -> None:
     now = datetime.datetime.now(datetime.UTC)
     for number in range(count):
         made = (now - datetime.timedelta(days=number)).isoformat(timespec="seconds")
@@ -166,7 +177,7 @@ def fill(store: Store, count: int, **kind: Any) -> None:
 
 
 def test_measures_of_the_library(database_url: str) -> None:
-    with Store.open(database_url) as store:
+    with Library.open(database_url) as store:
         fill(store, 4)
         store.add(example("other.mp4", seed=9, version="v9"), Drawn())
         names = ["resnet50", "xception"]
@@ -192,14 +203,14 @@ def test_measures_of_the_library(database_url: str) -> None:
 
 
 def test_somebody_elses_faces_are_not_counted(database_url: str) -> None:
-    with Store.open(database_url) as store:
+    with Library.open(database_url) as store:
         fill(store.owned_by("ada"), 2)
         found = store.owned_by("bob").measures(["xception"], "resnet50 v0, xception v0")
         assert (found.clips, found.other) == (0, 0)
 
 
 def test_logits_are_compared_under_the_references_calibration(tmp_path: Path) -> None:
-    with Store.open(tmp_path / "library.sqlite") as store:
+    with Library.open(tmp_path / "library.sqlite") as store:
         fill(store, 1)
         run = evaluation().run
         recent = drift.recent_faces(store, run)
@@ -216,7 +227,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     arguments = ["drift", "--reference", str(tmp_path / "evaluation.json")]
     assert cli.main(arguments) == 0
     assert "The library holds no faces" in capsys.readouterr().out
-    with Store.open() as store:
+    with Library.open() as store:
         fill(store, 30)
     assert cli.main(arguments) == 0
     said = capsys.readouterr().out
@@ -279,16 +290,16 @@ def test_figures_show_each_bin_and_each_measure() -> None:
 
 
 def test_the_page_compares_only_once_it_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
-    with Store.open() as store:
+    with Library.open() as store:
         fill(store, 25)
     asked = []
-    monkeypatch.setattr(Store, "measures", lambda *_: asked.append(1))
+    monkeypatch.setattr(Library, "measures", lambda *_: asked.append(1))
     assert not opened("library").exception
     assert asked == []
 
 
 def test_the_page_shows_a_sentence_for_each_measure() -> None:
-    with Store.open() as store:
+    with Library.open() as store:
         fill(store, 25)
     app = opened("library")
     app.session_state["drift"] = True

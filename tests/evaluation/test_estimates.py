@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from detector.evaluation_result import Estimate
-from detector.rates import interval, number, of_hundred, percent
+from detector.evaluation.estimates import interval, number, of_hundred, percent
+from detector.evaluation.result import Estimate
 
 
 @pytest.mark.parametrize(

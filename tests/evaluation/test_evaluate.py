@@ -9,20 +9,20 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from detector.aggregation import AGGREGATIONS
-from detector.evaluate import (
+from detector.analysis.aggregation import AGGREGATIONS
+from detector.datasets.labelled import Labelled
+from detector.evaluation.evaluate import (
     best_aggregation,
     compare_aggregations,
     evaluate,
     judged_by,
     measure_table,
 )
-from detector.evaluation_result import AggregationScore, Estimate, Evaluation, Metrics, to_json
-from detector.labelled import Labelled
-from detector.labelled_scores import LabelledScores
-from detector.weights import read_ensemble
-from tests.labelled_faces import made_labelled, made_scores
-from tests.stand_ins import BrightnessScorer
+from detector.evaluation.result import AggregationScore, Estimate, Evaluation, Metrics, to_json
+from detector.evaluation.scores import LabelledScores
+from detector.models.spec import read_ensemble
+from tests.helpers.labelled_faces import made_labelled, made_scores
+from tests.helpers.stand_ins import BrightnessScorer
 
 
 @pytest.fixture(scope="module")

@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from detector import metrics
-from detector.fitting import (
+from detector.evaluation import metrics
+from detector.evaluation.fitting import (
     LEAST_WEIGHT,
     fit_bands,
     fit_ensemble,
-    fit_limit,
     fit_temperature,
+    fit_threshold,
     fit_weights,
     needed,
     upper_bound,
 )
-from detector.weights import read_ensemble
+from detector.models.spec import read_ensemble
 
 BOLD = {"resnet50": 0.3, "xception": 4.0}  # true temperatures of the clips below
 
@@ -98,7 +98,7 @@ def test_a_limit_keeps_its_rate_among_clips_that_were_not_fitted(rate: float) ->
     broken = 0
     for seed in range(60):
         reals = np.random.default_rng(seed).normal(size=500)
-        limit = fit_limit("some", reals, [str(n) for n in range(500)], rate)
+        limit = fit_threshold("some", reals, [str(n) for n in range(500)], rate)
         assert limit.reached
         assert limit.upper <= rate
         assert limit.above == (reals >= limit.logit).sum()
@@ -111,7 +111,7 @@ def test_a_limit_keeps_its_rate_among_clips_that_were_not_fitted(rate: float) ->
 @pytest.mark.parametrize(("count", "reached"), [(59, True), (58, False), (5, False)])
 def test_too_few_clips_for_a_limit_are_said_in_one_sentence(count: int, reached: bool) -> None:
     reals = np.linspace(-3, 3, count)
-    limit = fit_limit("some", reals, [str(n) for n in range(count)], 0.05)
+    limit = fit_threshold("some", reals, [str(n) for n in range(count)], 0.05)
     assert limit.reached is reached
     assert limit.above == 0
     assert limit.logit > 3

@@ -9,14 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from detector import cli, known_failures
-from detector.alterations import ALTERATIONS
-from detector.analysis import Engine, Settings
+from detector.analysis.engine import Engine
+from detector.commands import cli
 from detector.errors import EvaluationError
-from detector.evaluation_result import read
-from detector.known_failures import BLENDED, Failures, Shipped, find_failures, shipped
-from detector.scoring import Scorer
-from tests.stand_ins import BrightnessScorer, StandInEngine
+from detector.evaluation import known_failures
+from detector.evaluation.alterations import ALTERATIONS
+from detector.evaluation.known_failures import BLENDED, Failures, Shipped, find_failures, shipped
+from detector.evaluation.result import read
+from detector.models.scorer import Scorer
+from detector.settings import Settings
+from tests.helpers.stand_ins import BrightnessScorer, StandInEngine
 
 ORIGINAL, CRF23 = (a for a in ALTERATIONS if a.name in ("original", "h264-crf23"))
 
@@ -104,7 +106,7 @@ def test_the_command_writes_what_it_found(
     files: tuple[Shipped, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("detector.analysis.Engine", lambda: Always(9.0))
+    monkeypatch.setattr("detector.analysis.engine.Engine", lambda: Always(9.0))
     monkeypatch.setattr(known_failures, "shipped", lambda: files[:1])
     out = tmp_path / "failures.json"
     options = ["--frames", "4", "--alterations", "original"]

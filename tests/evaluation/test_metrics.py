@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
-from detector import metrics
-from detector.metrics import Labels, Numbers
+from detector.evaluation import metrics
+from detector.evaluation.metrics import Labels, Numbers
 
 KINDS = ["apart", "mixed", "ties", "unbalanced"]
 

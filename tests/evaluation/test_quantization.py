@@ -14,25 +14,24 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from detector import quantization
-from detector.backends import has_int8
-from detector.cli import main
+from detector.commands.cli import main
+from detector.datasets.labelled import open_labelled
 from detector.errors import ModelError
-from detector.labelled import open_labelled
-from detector.networks import FaceNetwork
-from detector.openvino_scoring import OpenVinoScorer
-from detector.quantization import (
-    KEPT_IN_FLOAT,
+from detector.evaluation import quantization
+from detector.evaluation.agreement import (
     NetworkAgreement,
     Quantization,
     SampleAgreement,
-    build,
-    calibration_crops,
-    quantize,
     refuse_if_worse,
 )
-from detector.scoring import load_scorer
-from detector.weights import ASSETS, EnsembleSpec, read_ensemble, sha256_of
+from detector.evaluation.quantization import KEPT_IN_FLOAT, build, calibration_crops, quantize
+from detector.files import ASSETS, sha256_of
+from detector.models import openvino_scorer
+from detector.models.backends import has_int8
+from detector.models.load import load_scorer
+from detector.models.networks import FaceNetwork
+from detector.models.openvino_scorer import OpenVinoScorer
+from detector.models.spec import EnsembleSpec, read_ensemble
 
 SIDE = 64
 
@@ -189,7 +188,7 @@ def test_what_int8_would_spoil_is_not_installed(
     worse = SampleAgreement("grid.mp4", "little", "some", 0.1, 0.2)
     monkeypatch.setattr(quantization, "agreement_on_samples", lambda *_: [worse])
     monkeypatch.setattr(
-        quantization, "quantize", lambda spec, crops: (quantization.convert(spec, SIDE), False)
+        quantization, "quantize", lambda spec, crops: (openvino_scorer.convert(spec, SIDE), False)
     )
     with pytest.raises(ModelError, match=r"In int8 grid.mp4 would change from little to some"):
         build(models, most=6)
@@ -253,7 +252,7 @@ def test_the_shipped_int8_models_are_those_of_the_shipped_weights() -> None:
 
 
 def test_shipped_int8_and_float32_agree_on_faces() -> None:
-    from tests.expected_logits import crops
+    from tests.helpers.expected_logits import crops
 
     one, other = (
         load_scorer("openvino-f32").logits(crops()),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from detector.errors import EvaluationError
-from detector.evaluation_result import (
+from detector.evaluation.result import (
     MODEL_CARD,
     Abstention,
     Calibration,
@@ -19,8 +19,9 @@ from detector.evaluation_result import (
     to_json,
     write,
 )
-from detector.weights import MODELS, read_ensemble
-from tests.processes import python
+from detector.files import MODELS
+from detector.models.spec import read_ensemble
+from tests.helpers.processes import python
 
 SHIPPED: list[tuple[Any, Path]] = [
     (Evaluation, MODEL_CARD / "evaluation.json"),
@@ -102,7 +103,7 @@ def test_nothing_half_written_where_it_cannot_be_written(tmp_path: Path) -> None
 
 def test_reading_needs_neither_torch_nor_pandas() -> None:
     code = (
-        "import sys; from detector.evaluation_result import *; "
+        "import sys; from detector.evaluation.result import *; "
         "read(Evaluation, MODEL_CARD / 'evaluation.json'); "
         "print(sorted({'torch', 'pandas', 'sklearn', 'cv2'} & set(sys.modules)))"
     )

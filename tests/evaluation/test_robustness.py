@@ -8,16 +8,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from detector.abstention import COVERAGES, RULES, abstention, curves, judgements
-from detector.alterations import ALTERATIONS
-from detector.evaluation_result import MODEL_CARD, Abstention, Robustness, read
-from detector.labelled import Labelled
-from detector.labelled_scores import LabelledScores
-from detector.result import State
-from detector.robustness import robustness, score_alterations
-from detector.weights import Bands, read_ensemble
-from tests.labelled_faces import made_labelled, made_scores
-from tests.stand_ins import BrightnessScorer
+from detector.datasets.labelled import Labelled
+from detector.evaluation.abstention import COVERAGES, RULES, abstention, curves, judgements
+from detector.evaluation.alterations import ALTERATIONS
+from detector.evaluation.result import MODEL_CARD, Abstention, Robustness, read
+from detector.evaluation.robustness import robustness, score_alterations
+from detector.evaluation.scores import LabelledScores
+from detector.models.spec import Bands, read_ensemble
+from detector.result import AbstainReason
+from tests.helpers.labelled_faces import made_labelled, made_scores
+from tests.helpers.stand_ins import BrightnessScorer
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +116,7 @@ def test_curves_of_risk_and_coverage_by_hand() -> None:
 def test_rules_are_sentences_and_their_states_exist() -> None:
     for rule in RULES:
         assert rule.sentence.endswith(".")
-        assert rule.state in ("", *State.__args__)
+        assert rule.state in ("", *AbstainReason.__args__)
         assert rule.below is not None or rule.above is not None
 
 

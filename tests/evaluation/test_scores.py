@@ -12,16 +12,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from detector.alterations import ALTERATIONS
-from detector.analysis import Engine, Settings, analyse
+from detector.analysis.engine import Engine
+from detector.analysis.scan import scan
+from detector.datasets.labelled import open_labelled
+from detector.datasets.pictures import crop_from_frame, face_of_crop, read_picture
 from detector.errors import EvaluationError
-from detector.labelled import open_labelled
-from detector.labelled_pictures import cut_again, face_of_crop, read_picture
-from detector.labelled_scores import score_labelled
-from detector.weights import ASSETS, read_ensemble
-from tests.crops import original
-from tests.labelled_faces import made_scores, write_list
-from tests.stand_ins import BrightnessScorer, StandInEngine
+from detector.evaluation.alterations import ALTERATIONS
+from detector.evaluation.scores import score_labelled
+from detector.files import ASSETS
+from detector.models.spec import read_ensemble
+from detector.settings import Settings
+from tests.helpers.crops import original
+from tests.helpers.labelled_faces import made_scores, write_list
+from tests.helpers.stand_ins import BrightnessScorer, StandInEngine
 
 NAMED = {alteration.name: alteration for alteration in ALTERATIONS}
 
@@ -34,7 +37,7 @@ def test_crops_are_scored_as_they_are(tmp_path: Path) -> None:
     assert engine.brightness.batches == [5]
     assert list(scores.clips["label"].sort_index()) == [0, 0, 0, 1, 1]
     for row in labelled.rows.itertuples():
-        crop = cut_again(read_picture(tmp_path / row.path), 1.15, read_ensemble())
+        crop = crop_from_frame(read_picture(tmp_path / row.path), 1.15, read_ensemble())
         face = scores.faces[scores.faces["clip"] == row.clip].iloc[0]
         expected = BrightnessScorer().logits(crop[None])["xception"][0]
         assert face["xception"] == pytest.approx(float(expected))
@@ -90,7 +93,7 @@ def test_whole_clips_go_through_the_whole_pipeline(tmp_path: Path, engine: Engin
     table = scores.per_clip(scores.logits(read_ensemble()), "median").set_index("clip")
     for clip, path in ((two, "grid_two_faces_lbbc2a_lbax4n"),
                        ("fake/demo_selfblend_hopper", "demo_selfblend_hopper")):  # fmt: skip
-        found = analyse(ASSETS / "samples" / f"{path}.mp4", Settings(frames=5), engine)
+        found = scan(ASSETS / "samples" / f"{path}.mp4", Settings(frames=5), engine)
         if found.finding.logit is not None:
             assert table.loc[clip, "logit"] == pytest.approx(found.finding.logit, abs=1e-3)
         state = found.finding.states[0] if found.finding.states else ""
@@ -129,7 +132,7 @@ def test_crops_are_cut_to_the_factor_of_the_networks(factor: float, side: int) -
     picture = np.zeros((476, 476, 3), np.uint8)
     edge = (476 - side) // 2
     picture[edge : 476 - edge, edge : 476 - edge] = 200
-    crop = cut_again(picture, factor, read_ensemble())
+    crop = crop_from_frame(picture, factor, read_ensemble())
     assert crop.shape == (304, 304, 3)
     assert crop[3:-3, 3:-3].min() == 200
     assert face_of_crop(picture, factor).size == pytest.approx(476 / factor)

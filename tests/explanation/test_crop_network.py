@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from detector.ensemble import CropNetwork, EnsembleNetwork, factors, private_view
-from detector.explainer import Explainer
-from detector.networks import FaceNetwork, normalise
-from detector.scoring import combine
-from detector.weights import EnsembleSpec, read_ensemble
-from tests.crops import as_tensor, blended, original
+from detector.explanation.crop_network import CropNetwork, EnsembleNetwork, factors, private_view
+from detector.explanation.explainer import Explainer
+from detector.models.networks import FaceNetwork, normalise
+from detector.models.scorer import combine
+from detector.models.spec import EnsembleSpec, read_ensemble
+from tests.helpers.crops import as_tensor, blended, original
 
 
 @pytest.mark.parametrize("name", ["resnet50", "xception"])

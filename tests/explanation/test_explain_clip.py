@@ -10,10 +10,11 @@ import cv2
 import numpy as np
 import pytest
 
+from detector.commands import explain as command
 from detector.errors import ClipError, ExplanationError
-from detector.explain import add_explain_arguments, explain, run_explain, write
-from detector.explainer import Explainer
-from detector.weights import ASSETS
+from detector.explanation.explain_clip import explain, write
+from detector.explanation.explainer import Explainer
+from detector.files import ASSETS
 
 SAMPLES = ASSETS / "samples"
 CLIP = SAMPLES / "demo_selfblend_hopper.mp4"
@@ -21,8 +22,8 @@ CLIP = SAMPLES / "demo_selfblend_hopper.mp4"
 
 def run(*arguments: str) -> int:
     parser = argparse.ArgumentParser()
-    add_explain_arguments(parser)
-    return run_explain(parser.parse_args(arguments))
+    command.add_arguments(parser)
+    return command.run(parser.parse_args(arguments))
 
 
 def test_the_issues_own_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

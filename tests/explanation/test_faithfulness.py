@@ -11,12 +11,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from detector.attributions import Explanation, Watched, blurred
 from detector.errors import Cancelled, ExplanationError
-from detector.explainer import Explainer
-from detector.faithfulness import SHARES, Faithfulness, faithfulness, passes
-from detector.methods import GRAD_CAM, INTEGRATED_GRADIENTS
-from tests.crops import as_tensor, blended
+from detector.explanation.explainer import Explainer
+from detector.explanation.faithfulness import SHARES, Faithfulness, faithfulness, passes
+from detector.explanation.methods.base import ProgressForward, blurred
+from detector.explanation.methods.registry import GRAD_CAM, INTEGRATED_GRADIENTS
+from detector.explanation.result import Explanation
+from tests.helpers.crops import as_tensor, blended
 
 SIDE = 128
 
@@ -38,7 +39,7 @@ class KnownExplainer:
         return logit
 
     def logits(self, crops: np.ndarray, network: str, progress: Any, cancelled: Any) -> np.ndarray:
-        watched = Watched(self.network(network), len(crops), progress, cancelled)
+        watched = ProgressForward(self.network(network), len(crops), progress, cancelled)
         parts = [
             watched(torch.tensor(crops[i : i + 4]).permute(0, 3, 1, 2).float() / 255)
             for i in range(0, len(crops), 4)

@@ -11,13 +11,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from detector.activations import FeatureMaps, differing_filters
 from detector.errors import ExplanationError
-from detector.explainer import Explainer
-from detector.layers import layer
-from detector.networks import load_network, normalise
-from detector.weights import read_ensemble
-from tests.crops import blended, original
+from detector.explanation.explainer import Explainer
+from detector.explanation.feature_maps import FeatureMaps, differing_filters
+from detector.explanation.layers import layer
+from detector.models.networks import load_network, normalise
+from detector.models.spec import read_ensemble
+from tests.helpers.crops import blended, original
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +91,7 @@ def test_layer_48_is_what_the_dense_layers_receive(explainer: Explainer) -> None
 def test_several_layers_take_one_pass_for_each_network(
     explainer: Explainer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from detector.ensemble import CropNetwork
+    from detector.explanation.crop_network import CropNetwork
 
     passed = []
     forward = CropNetwork.forward

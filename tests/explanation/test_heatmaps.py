@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from detector.heatmaps import (
+from detector.explanation.heatmaps import (
     DIVERGING,
     SEQUENTIAL,
     Scale,

@@ -11,18 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from detector.errors import ExplanationError
-from detector.layers import (
-    DENSE,
-    PRESETS,
-    TITLES,
-    convolutions,
-    last_convolution,
-    layer,
-    layers,
-    neighbours,
-)
-from detector.networks import FaceNetwork
-from detector.weights import read_ensemble
+from detector.explanation.layer import DENSE, PRESETS, TITLES
+from detector.explanation.layers import convolutions, last_convolution, layer, layers, neighbours
+from detector.models.networks import FaceNetwork
+from detector.models.spec import read_ensemble
 
 NAMES = tuple(TITLES)
 

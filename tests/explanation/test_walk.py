@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from detector.errors import ExplanationError
-from detector.explainer import Explainer
-from detector.scoring import probability
-from tests.crops import blended, original
+from detector.explanation.explainer import Explainer
+from detector.models.scorer import probability
+from tests.helpers.crops import blended, original
 
 
 @pytest.fixture(scope="module")

@@ -11,22 +11,15 @@ import cv2
 import numpy as np
 import pytest
 
-from detector import faces
-from detector.clip import frame_at, sample
 from detector.errors import ModelError
-from detector.faces import (
-    KEY_POINTS,
-    BlazeFace,
-    ConfirmedFaces,
-    Face,
-    _anchors,
-    _weighted_nms,
-    crop_face,
-    iou,
-)
-from detector.mediapipe_faces import PRIVACY_NOTE, MediaPipeFaces
+from detector.faces import blazeface
+from detector.faces.blazeface import BlazeFace, ConfirmedFaces, _anchors
+from detector.faces.face import KEY_POINTS, Face
+from detector.faces.geometry import crop_face, iou, weighted_nms
+from detector.faces.mediapipe import PRIVACY_NOTE, MediaPipeFaces
+from detector.media.reader import frame_at, sample
 from detector.samples import samples
-from tests.processes import python
+from tests.helpers.processes import python
 
 PEOPLE = ("grid_bbaf2n", "grid_brbk7n", "grid_lwbsza", "grid_swiz3n")
 CERTAIN = 0.7
@@ -175,7 +168,7 @@ def test_the_second_look_is_what_refuses_the_telescope(
     path = sample_clip("noface_nasa_webb_mirror")
     alone = [face.score for image in every_frame(path) for face in full.detect(image)]
     assert alone
-    assert max(alone) < faces.CERTAIN
+    assert max(alone) < blazeface.CERTAIN
 
 
 def test_only_uncertain_finds_get_a_second_look(
@@ -185,13 +178,13 @@ def test_only_uncertain_finds_get_a_second_look(
 ) -> None:
     image = frame_at(sample_clip("grid_brbk7n"), 1).image
     (alone,) = confirmed.detect(image)
-    assert alone.score > faces.CERTAIN
+    assert alone.score > blazeface.CERTAIN
     with monkeypatch.context() as patch:
-        patch.setattr(faces, "CERTAIN", 1.1)
+        patch.setattr(blazeface, "CERTAIN", 1.1)
         assert confirmed.detect(image) == (alone,), "the second look confirms a true face"
     monkeypatch.setattr(confirmed._near, "detect", lambda image: ())
     assert confirmed.detect(image) == (alone,)
-    monkeypatch.setattr(faces, "CERTAIN", 1.1)
+    monkeypatch.setattr(blazeface, "CERTAIN", 1.1)
     assert confirmed.detect(image) == ()
 
 
@@ -276,7 +269,7 @@ def test_an_unknown_range_is_refused() -> None:
 def test_a_missing_or_damaged_model_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(faces, "MODELS", tmp_path)
+    monkeypatch.setattr(blazeface, "MODELS", tmp_path)
     with pytest.raises(ModelError, match=r"blazeface_full_range.tflite is missing; restore"):
         BlazeFace("full")
     (tmp_path / "blazeface").mkdir()
@@ -379,7 +372,7 @@ def test_overlapping_boxes_are_averaged_by_their_scores() -> None:
         detection(1, 0, 11, 10),  # overlaps the first: 90 / 110
         detection(6, 0, 16, 10),  # overlaps the first by 40 / 160, too little
     ])  # fmt: skip
-    merged = _weighted_nms(found, np.array([0.6, 0.7, 0.9, 0.5]))
+    merged = weighted_nms(found, np.array([0.6, 0.7, 0.9, 0.5]))
     assert [score for _, score in merged] == [0.9, 0.7]
     # 6..16 and the best, 1..11, overlap by 50 / 150 > 0.3: all three are one face.
     left = (1 * 0.9 + 0 * 0.6 + 6 * 0.5) / 2.0
@@ -390,14 +383,14 @@ def test_overlapping_boxes_are_averaged_by_their_scores() -> None:
 
 def test_boxes_that_touch_little_stay_two_faces() -> None:
     found = np.stack([detection(0, 0, 10, 10), detection(6, 0, 16, 10)])  # 40 / 160 = 0.25
-    merged = _weighted_nms(found, np.array([0.9, 0.8]))
+    merged = weighted_nms(found, np.array([0.9, 0.8]))
     assert [values[0] for values, _ in merged] == pytest.approx([0, 6])
 
 
 def test_a_box_without_area_is_kept_once() -> None:
-    merged = _weighted_nms(detection(5, 5, 5, 5)[None], np.array([0.9]))
+    merged = weighted_nms(detection(5, 5, 5, 5)[None], np.array([0.9]))
     assert len(merged) == 1
-    assert _weighted_nms(np.zeros((0, 16)), np.zeros(0)) == []
+    assert weighted_nms(np.zeros((0, 16)), np.zeros(0)) == []
 
 
 @pytest.mark.parametrize(
@@ -407,9 +400,9 @@ def test_a_box_without_area_is_kept_once() -> None:
 def test_anchors_lie_as_the_model_expects(
     range: str, count: int, first: float, last: float
 ) -> None:
-    anchors = _anchors(faces._LAYOUTS[range])
+    anchors = _anchors(blazeface._LAYOUTS[range])
     assert anchors.shape == (count, 2)
     np.testing.assert_allclose(anchors[0], first)
     np.testing.assert_allclose(anchors[-1], last)
-    assert anchors[faces._LAYOUTS[range].grids[0][1]][0] > first  # x runs first
+    assert anchors[blazeface._LAYOUTS[range].grids[0][1]][0] > first  # x runs first
     assert anchors[1][1] == pytest.approx(first)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.helpers.processes import ROOT
 
 
 def test_it_ends_without_a_word() -> None:
     """Left to itself it ends with an ignored traceback on the terminal."""
     program = (
-        "import numpy; from detector.mediapipe_faces import MediaPipeFaces;"
+        "import numpy; from detector.faces.mediapipe import MediaPipeFaces;"
         "print(len(MediaPipeFaces().detect(numpy.zeros((64, 64, 3), numpy.uint8))))"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True,

@@ -6,9 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from detector.detail import fine_detail
-from detector.finding import MIN_DETAIL
-from tests.crops import blended, crop_of, original
+from detector.faces.quality import MIN_DETAIL, fine_detail
+from tests.helpers.crops import blended, crop_of, original
 
 
 def enlarged(crop: np.ndarray, side: int) -> np.ndarray:

@@ -11,9 +11,11 @@ import cv2
 import numpy as np
 import pytest
 
-from detector.clip import sample
-from detector.faces import ConfirmedFaces, Face, crop_face
-from detector.tracks import Tracker, _look
+from detector.faces.blazeface import ConfirmedFaces
+from detector.faces.face import Face
+from detector.faces.geometry import crop_face
+from detector.faces.tracking import Tracker, _look
+from detector.media.reader import sample
 
 PEOPLE = ("grid_bbaf2n", "grid_brbk7n", "grid_lwbsza", "grid_swiz3n")
 

@@ -6,8 +6,8 @@ import dataclasses
 
 import pytest
 
-from detector.comparison import compare
-from detector.comparison_figures import (
+from detector.analysis.comparison import compare
+from detector.figures.comparison import (
     DASHES,
     Named,
     changes,
@@ -15,7 +15,7 @@ from detector.comparison_figures import (
     histogram,
     timelines,
 )
-from tests.examples import example
+from tests.helpers.examples import example
 
 
 def test_the_face_that_decides_is_drawn() -> None:

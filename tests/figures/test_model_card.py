@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from detector.evaluation_result import Bin, CoveragePoint, Curve
-from detector.model_card_figures import (
+from detector.evaluation.result import Bin, CoveragePoint, Curve
+from detector.figures.model_card import (
     precision_recall_chart,
     reliability_chart,
     risk_chart,
     robustness_chart,
     roc_chart,
 )
-from tests.measured import robustness
+from tests.helpers.measured import robustness
 
 CURVES = {
     "ensemble": Curve((0.0, 0.2, 1.0), (0.0, 0.9, 1.0), (None, 1.25, -4.0)),

@@ -10,21 +10,13 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from detector.figures import (
-    NETWORK_DASHES,
-    TRACK_COLOURS,
-    axis_range,
-    band_edges,
-    deletion_curve,
-    on_axis,
-    timeline,
-    track_colour,
-)
-from detector.finding import band_of
+from detector.analysis.finding import band_of
+from detector.figures.timeline import axis_range, band_edges, deletion_curve, on_axis, timeline
+from detector.models.scorer import probability
+from detector.palette import BAND_COLOURS, NETWORK_DASHES, TRACK_COLOURS, track_colour
 from detector.result import Analysis
-from detector.scoring import probability
-from detector.wording import BAND_COLOURS, BAND_ORDER, BAND_SHORT
-from tests.examples import BANDS, example
+from detector.wording import BAND_ORDER, BAND_SHORT
+from tests.helpers.examples import BANDS, example
 
 
 @pytest.fixture(scope="module")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from detector.curves import METRIC_TITLES, importance_chart, learning_curve, trials_chart
+from detector.figures.training import METRIC_TITLES, importance_chart, learning_curve, trials_chart
+from detector.files import ASSETS
+from detector.training.curve_summary import read_curve
 from detector.training.history import EpochRow, History, Scores, read_histories
-from detector.training.reading import read_curve
 from detector.training.summaries import Trial, TuningSummary
-from detector.weights import ASSETS
 
 
 def history(validation: list[float], train: list[float], f1: list[float]) -> History:

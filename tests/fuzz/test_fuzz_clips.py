@@ -23,14 +23,14 @@ from pathlib import Path
 
 import pytest
 
-from detector import provenance
-from detector.caged_clip import open_clip
 from detector.errors import ClipError, DetectorError
 from detector.limits import Limits
-from tests.clips import write
-from tests.fuzz.decode_many import read
-from tests.fuzz.mutations import ENDINGS, PORT, make, playlist, seeds
-from tests.processes import ROOT
+from detector.media import sandboxed_provenance
+from detector.media.sandboxed_clip import open_clip
+from tests.helpers.clips import write
+from tests.helpers.decode_many import read
+from tests.helpers.mutations import ENDINGS, PORT, make, playlist, seeds
+from tests.helpers.processes import ROOT
 
 SECONDS = float(os.environ.get("VERIFRAME_FUZZ_SECONDS", "24"))
 FIRST = int(os.environ.get("VERIFRAME_FUZZ_FIRST", "0"))
@@ -52,7 +52,7 @@ def sentence(text: str) -> bool:
     return text.endswith(".") and text.isprintable() and len(text) < 400 and ". " not in text
 
 
-# ---------------------------------------------------------------- without a cage, by the thousand
+# ------------------------------------------------------- without a sandbox, by the thousand
 
 
 def outcomes(folder: Path, first: int, seconds: float) -> Iterator[dict]:
@@ -101,17 +101,17 @@ def test_every_outcome_is_a_result_or_a_named_error(tmp_path: Path) -> None:
         assert said["seconds"] < SLOWEST, f"file {said['number']} took {said['seconds']:.1f} s"
         assert said["memory"] < MOST_MEMORY >> 10, f"file {said['number']}: {said['memory']} KiB"
         counted["result" if outcome == "result" else "refused"] += 1
-    print(f"\nwithout a cage: {dict(counted)}")
+    print(f"\nwithout a sandbox: {dict(counted)}")
     assert counted["result"] > 20
     assert counted["refused"] > 20
     left = [path.name for path in tmp_path.iterdir()]
     assert len(left) <= 1  # the file that was just being read
 
 
-# ---------------------------------------------------------------- in the cage, as the app does it
+# ------------------------------------------------------- in the sandbox, as the app does it
 
 
-def read_caged(path: Path, number: int) -> str:
+def read_sandboxed(path: Path, number: int) -> str:
     try:
         with open_clip(path, limits=Limits(memory=MOST_MEMORY, stall=int(SLOWEST))) as clip:
             last = -1
@@ -121,7 +121,7 @@ def read_caged(path: Path, number: int) -> str:
                 last = frame.index
             clip.describe()
         if number % 8 == 0:
-            provenance.inspect(path)
+            sandboxed_provenance.inspect(path)
     except DetectorError as error:
         said = str(error)
         harmless = sentence(said) and not any(words in said for words in _SURVIVED)
@@ -131,7 +131,7 @@ def read_caged(path: Path, number: int) -> str:
     return "result"
 
 
-def test_the_cage_survives_them_and_leaves_nothing(
+def test_the_sandbox_survives_them_and_leaves_nothing(
     tmp_path: Path, whole: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     temporary = tmp_path / "temporary"
@@ -146,11 +146,11 @@ def test_the_cage_survives_them_and_leaves_nothing(
         name, content = make(number, whole)
         path = tmp_path / name
         path.write_bytes(content)
-        counted[read_caged(path, number)] += 1
+        counted[read_sandboxed(path, number)] += 1
         assert path.read_bytes() == content
         path.unlink()
         number += 1
-    print(f"\nin the cage: {dict(counted)}")
+    print(f"\nin the sandbox: {dict(counted)}")
     assert counted["result"] > 5
     assert counted["refused"] > 5
     assert sorted(path.name for path in tmp_path.iterdir()) == ["secret.mp4", "temporary"]
@@ -166,7 +166,7 @@ def test_the_cage_survives_them_and_leaves_nothing(
 @pytest.mark.parametrize("path", FOUND, ids=[path.stem for path in FOUND])
 def test_what_was_found_once(path: Path) -> None:
     assert read(path, 0) == "result" or sentence(read(path, 0))
-    assert read_caged(path, 0) in ("result", "refused")
+    assert read_sandboxed(path, 0) in ("result", "refused")
 
 
 # ---------------------------------------------------------------- lists of other files, addresses

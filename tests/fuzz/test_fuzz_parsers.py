@@ -23,15 +23,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from detector import report, verify
-from detector import store as module
-from detector.errors import DetectorError, ReportError, ResultError, StoreError
-from detector.library import FRAME_SORTS, LIBRARY_SORTS, FrameFilter, LibraryFilter
+from detector.analysis import verify
+from detector.errors import DetectorError, LibraryError, ReportError, ResultError
+from detector.library import store as module
+from detector.library.store import Library
+from detector.library.types import FRAME_SORTS, LIBRARY_SORTS, FrameFilter, LibraryFilter
 from detector.limits import Limits
+from detector.report import export, tables
 from detector.result import Analysis
-from detector.store import Store
-from tests.apptest import opened, words
-from tests.examples import Drawn, example
+from tests.helpers.apptest import opened, words
+from tests.helpers.examples import Drawn, example
 
 EXAMPLES = int(os.environ.get("VERIFRAME_FUZZ_EXAMPLES", "150"))
 FUZZ = settings(
@@ -40,7 +41,7 @@ FUZZ = settings(
 )  # fmt: skip
 FEWER = settings(FUZZ, max_examples=EXAMPLES // 5)  # each opens a library anew
 
-WHOLE = json.loads(report.to_json(example(frames=3)))
+WHOLE = json.loads(export.to_json(example(frames=3)))
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=40)
     | st.sampled_from([0, -1, 2**31, 2**63, -(2**63), 2**64, 10**400, 1e308, math.nan, "0", "NaN",
@@ -117,7 +118,7 @@ def test_deep_and_long_files_are_refused(content: str | bytes) -> None:
 @FUZZ
 @given(st.sampled_from(PLACES), st.sampled_from(["put", "put", "put", "drop", "double"]), VALUES)
 def test_a_changed_analysis_is_refused_or_of_use(
-    library: Store, path: tuple, do: str, value: Any
+    library: Library, path: tuple, do: str, value: Any
 ) -> None:
     text = json.dumps(changed(path, do, value))
     analysis = read(text)
@@ -126,7 +127,7 @@ def test_a_changed_analysis_is_refused_or_of_use(
     with contextlib.suppress(DetectorError):
         assert Analysis.from_json(analysis.to_json()) == analysis
     with contextlib.suppress(DetectorError):
-        assert report.to_csv(analysis)
+        assert tables.to_csv(analysis)
     with contextlib.suppress(DetectorError):
         id = library.add(analysis)
         assert library.get(id) == analysis
@@ -135,8 +136,8 @@ def test_a_changed_analysis_is_refused_or_of_use(
 
 
 @pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    with Store.open(tmp_path_factory.mktemp("changed") / "library.sqlite") as store:
+def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
+    with Library.open(tmp_path_factory.mktemp("changed") / "library.sqlite") as store:
         yield store
 
 
@@ -153,7 +154,7 @@ def test_a_report_that_never_ends_is_not_read_whole(monkeypatch: pytest.MonkeyPa
 def library_file(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """An SQLite library of two analyses with their pictures."""
     path = tmp_path_factory.mktemp("rows") / "library.sqlite"
-    with Store.open(path) as store:
+    with Library.open(path) as store:
         for seed in (1, 2):
             store.add(example(seed=seed), Drawn(), tags=("one", "two"), note="a note")
     with sqlite3.connect(path) as connection:
@@ -181,7 +182,7 @@ CELLS = (
 )  # fmt: skip
 
 
-def use(store: Store) -> None:
+def use(store: Library) -> None:
     """All that the pages ask a library."""
     looks: list[Callable[[], object]] = [
         lambda: store.search().items,
@@ -200,7 +201,7 @@ def use(store: Store) -> None:
     for look in looks:
         try:
             look()
-        except StoreError as error:
+        except LibraryError as error:
             assert str(error).endswith(".")  # noqa: PT017
 
 
@@ -217,7 +218,7 @@ def test_rows_that_somebody_changed(
             connection.execute(f'UPDATE {table} SET "{column}" = ?', (value,))
     connection.commit()
     connection.close()
-    with Store.open(path) as store:
+    with Library.open(path) as store:
         use(store)
     for file in path.parent.iterdir():
         if file.is_file():
@@ -233,9 +234,9 @@ def test_a_library_file_that_was_damaged(
     start = int(place * (len(library_file) - len(piece)))
     path.write_bytes(library_file[:start] + piece + library_file[start + len(piece) :])
     try:
-        with Store.open(path) as store:
+        with Library.open(path) as store:
             use(store)
-    except StoreError as error:
+    except LibraryError as error:
         assert str(error).endswith(".")  # noqa: PT017
     for file in path.parent.iterdir():
         if file.is_file():
@@ -248,7 +249,7 @@ def test_a_row_cannot_make_a_file_be_deleted_or_shown(tmp_path: Path, way: str) 
     bait = tmp_path / "bait"
     bait.write_bytes(b"somebody's")
     path = tmp_path / "library.sqlite"
-    with Store.open(path) as store:
+    with Library.open(path) as store:
         id = store.add(example())
         connection = sqlite3.connect(path)
         connection.execute(
@@ -266,7 +267,7 @@ def test_a_document_that_unpacks_to_much_is_not_unpacked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "library.sqlite"
-    with Store.open(path) as store:
+    with Library.open(path) as store:
         id = store.add(example())
         monkeypatch.setattr(module, "_MOST_JSON", 1 << 20)
         packed = zlib.compress(bytes(64 << 20), 9)
@@ -274,16 +275,16 @@ def test_a_document_that_unpacks_to_much_is_not_unpacked(
         connection.execute("UPDATE document SET json = ?", (packed,))
         connection.commit()
         connection.close()
-        with pytest.raises(StoreError, match="is damaged; delete it and scan the clip again"):
+        with pytest.raises(LibraryError, match="is damaged; delete it and scan the clip again"):
             store.get(id)
 
 
 def test_a_full_library_refuses_one_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with Store.open(tmp_path / "library.sqlite") as store:
+    with Library.open(tmp_path / "library.sqlite") as store:
         first = [store.add(example(seed=seed)) for seed in range(3)]
         monkeypatch.setenv("VERIFRAME_MAX_KEPT", "3")
         assert Limits.from_environment().kept == 3
-        with pytest.raises(StoreError, match="holds 3 analyses, as many as are allowed here"):
+        with pytest.raises(LibraryError, match="holds 3 analyses, as many as are allowed here"):
             store.add(example(seed=9))
         assert store.add(example(seed=1)) == first[1]  # known: takes no room
         store.delete(first[:1])
@@ -305,7 +306,7 @@ def test_a_full_library_refuses_one_more(tmp_path: Path, monkeypatch: pytest.Mon
     page=st.integers(), note=st.text(max_size=200),
 )  # fmt: skip
 def test_whatever_is_searched_for_and_written(
-    fuzzed_library: Store, text: str, sha256: str | None, tags: list[str], ids: list[int] | None,
+    fuzzed_library: Library, text: str, sha256: str | None, tags: list[str], ids: list[int] | None,
     bands: list[str], length: Any, faces: Any, sort: str, page: int, note: str,
 ) -> None:  # fmt: skip
     wanted = LibraryFilter(text=text, sha256=sha256, tags=tags, ids=ids, bands=bands, length=length,
@@ -319,14 +320,14 @@ def test_whatever_is_searched_for_and_written(
         ),
     ]
     for act in acts:
-        with contextlib.suppress(StoreError):
+        with contextlib.suppress(LibraryError):
             act()
     assert len(fuzzed_library.search().items) == 2
 
 
 @pytest.fixture(scope="module")
 def fuzzed_library(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    with Store.open(tmp_path_factory.mktemp("library") / "library.sqlite") as store:
+    with Library.open(tmp_path_factory.mktemp("library") / "library.sqlite") as store:
         for seed in (1, 2):
             store.add(example(seed=seed))
         yield store
@@ -335,7 +336,7 @@ def fuzzed_library(tmp_path_factory: pytest.TempPathFactory) -> Any:
 @FUZZ
 @given(st.text(max_size=300) | st.from_regex(re.compile(r"[\d, -]{0,40}", re.ASCII)))
 def test_numbers_of_a_link(text: str) -> None:
-    from pages.parts.kept import numbers
+    from pages.parts.library_access import numbers
 
     found = numbers(text)
     assert len(set(found)) == len(found) <= text.count(",") + 1
@@ -348,7 +349,7 @@ HOSTILE = ["", "9" * 400, "1,1,1,2,3," + "4," * 500, "<img src=x onerror=alert(1
 
 @pytest.mark.parametrize("page", ["library", "frames"])
 def test_a_page_survives_any_link(page: str) -> None:
-    with Store.open() as store:
+    with Library.open() as store:
         store.add(example())
     for place, value in enumerate(HOSTILE):
         names = ("analysis", "compare", "track", "unknown")

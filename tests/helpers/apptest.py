@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from unittest.mock import patch
 
 from streamlit.testing.v1 import AppTest
 
-from detector.analysis import Engine
-
-ROOT = Path(__file__).resolve().parents[1]
+from detector.analysis.engine import Engine
+from tests.helpers.processes import ROOT
 
 
 def opened(page: str, **parameters: str) -> AppTest:

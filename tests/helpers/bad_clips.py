@@ -9,7 +9,7 @@ import av
 import numpy as np
 from PIL import Image
 
-from tests.clips import HEIGHT, WIDTH, Kind, picture, write, write_audio
+from tests.helpers.clips import HEIGHT, WIDTH, Kind, picture, write, write_audio
 
 STILLS = {"jpg": {"quality": 95}, "png": {}, "webp": {"lossless": True}}
 

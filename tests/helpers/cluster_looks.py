@@ -16,17 +16,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from detector import cluster_stages
-from detector.cluster_plan import Plan
-from detector.cluster_source import SourceClip
-from detector.cluster_wire import from_bytes
+from detector.cluster import stages
+from detector.cluster.plan import Plan
+from detector.cluster.serialize import from_bytes
+from detector.cluster.source import SourceClip
 
 if TYPE_CHECKING:
     import pyarrow
 
 
 def hostile_look(table: pyarrow.Table, plan: Plan) -> Iterator[pyarrow.Table]:
-    """`detector.cluster_stages.look`, with what the names say before."""
+    """`detector.cluster.stages.look`, with what the names say before."""
     beside = Path(plan.target.place).parent
     for place, cell in enumerate(table["clip"]):
         name = Path(from_bytes(SourceClip, cell.as_py()).path).name
@@ -39,4 +39,4 @@ def hostile_look(table: pyarrow.Table, plan: Plan) -> Iterator[pyarrow.Table]:
             time.sleep(0.05)
         if name.startswith("always") or (name.startswith("once") and tries.stat().st_size == 1):
             os.kill(os.getpid(), signal.SIGKILL)
-        yield from cluster_stages.look(table.slice(place, 1), plan)
+        yield from stages.look(table.slice(place, 1), plan)

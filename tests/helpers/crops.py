@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.clip import frame_at
-from detector.faces import BlazeFace, crop_face
-from detector.weights import ASSETS, read_ensemble
+from detector.faces.blazeface import BlazeFace
+from detector.faces.geometry import crop_face
+from detector.files import ASSETS
+from detector.media.reader import frame_at
+from detector.models.spec import read_ensemble
 
 
 @functools.cache

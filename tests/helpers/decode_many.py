@@ -1,4 +1,4 @@
-"""Reads one hostile file after the other without a cage, so that no cage hides a mistake.
+"""Reads one hostile file after the other without a sandbox, so that no sandbox hides a mistake.
 
     python -m tests.fuzz.decode_many FOLDER FIRST COUNT
 
@@ -16,11 +16,11 @@ from pathlib import Path
 
 import av.logging
 
-from detector.clip import ClipReader
 from detector.errors import DetectorError
 from detector.limits import Limits
-from detector.provenance import inspect_here
-from tests.fuzz.mutations import make, seeds
+from detector.media.provenance.container import inspect_here
+from detector.media.reader import ClipReader
+from tests.helpers.mutations import make, seeds
 
 MEMORY = 3 << 30
 LIMITS = Limits(frames=20_000, pixels=4096 * 4096)

@@ -9,12 +9,12 @@ import random
 import cv2
 import numpy as np
 
-from detector.clip import Clip
-from detector.finding import build_tracks, conclude
+from detector.analysis.finding import build_tracks, conclude
+from detector.media.clip import Clip
 from detector.result import (
     SCHEMA_VERSION,
     Analysis,
-    BandLimits,
+    BandThresholds,
     Model,
     Quality,
     Sampling,
@@ -23,7 +23,7 @@ from detector.result import (
     Timings,
 )
 
-BANDS = BandLimits(-0.2, 0.3, 1.3, calibrated=False, note="Provisional.")
+BANDS = BandThresholds(-0.2, 0.3, 1.3, calibrated=False, note="Provisional.")
 
 
 def models(version: str = "v0", precision: str = "f32") -> tuple[Model, ...]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).resolve().parents[1] / "data"
 EXPECTED = DATA / "expected_logits.json"
 NAMES = ("abraham", "eileen", "grace", "tracy")
 
@@ -24,8 +24,8 @@ def crops() -> np.ndarray:
 
 def main() -> None:
     """Score the crops on PyTorch and store what comes out, with the weights' hashes."""
-    from detector.torch_scoring import TorchScorer
-    from detector.weights import read_ensemble
+    from detector.models.spec import read_ensemble
+    from detector.models.torch_scorer import TorchScorer
 
     ensemble = read_ensemble()
     logits = TorchScorer(ensemble).logits(crops())

@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from detector.labelled import Labelled, open_labelled
-from detector.labelled_scores import LabelledScores
-from tests.crops import blended, original
+from detector.datasets.labelled import Labelled, open_labelled
+from detector.evaluation.scores import LabelledScores
+from tests.helpers.crops import blended, original
 
 
 def write_list(folder: Path, counts: dict[str, tuple[int, int]], name: str = "faces.csv") -> Path:

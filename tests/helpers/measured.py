@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from detector.evaluation_result import (
+from detector.evaluation.known_failures import Failure, Failures
+from detector.evaluation.result import (
     VERSION,
     Abstained,
     Abstention,
@@ -28,8 +29,7 @@ from detector.evaluation_result import (
     UsedModel,
     Variant,
 )
-from detector.known_failures import Failure, Failures
-from detector.weights import read_ensemble
+from detector.models.spec import read_ensemble
 
 NONE = Estimate(None, None, None)
 

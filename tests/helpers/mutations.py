@@ -12,8 +12,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from tests.bad_clips import still
-from tests.clips import KINDS, picture, write
+from tests.helpers.bad_clips import still
+from tests.helpers.clips import KINDS, picture, write
 
 Mutation = Callable[[random.Random, bytes], bytes]
 

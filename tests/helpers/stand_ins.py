@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from detector.analysis import Engine
-from detector.faces import Face
-from detector.scoring import Scorer
-from detector.weights import read_ensemble
-from tests.clips import number_of
+from detector.analysis.engine import Engine
+from detector.faces.face import Face
+from detector.models.scorer import Scorer
+from detector.models.spec import read_ensemble
+from tests.helpers.clips import number_of
 
 Script = Callable[[int], list[tuple[float, float]]]
 

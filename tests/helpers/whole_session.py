@@ -14,7 +14,8 @@ import time
 from pathlib import Path
 
 from playwright.sync_api import Page, expect, sync_playwright
-from served import ROOT, Server, chromium, serve
+
+from tests.helpers.served import ROOT, Server, chromium, serve
 
 CLIP = ROOT / "assets" / "samples" / "grid_brbk7n.mp4"
 PAGES = ("Feature maps", "Training", "Frames", "Model card", "Library")
@@ -25,7 +26,7 @@ def main(folder: Path) -> None:
     guard = folder / "guard.txt"
     watched = {
         "NETWORK_GUARD": str(guard),
-        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent / "guard"), str(ROOT)]),
+        "PYTHONPATH": os.pathsep.join([str(ROOT / "tests" / "browser" / "guard"), str(ROOT)]),
     }
     asked: list[str] = []
     with sync_playwright() as playwright, serve(folder, environment=watched) as server:

@@ -9,27 +9,25 @@ from pathlib import Path
 
 import pytest
 
-from detector import folder_scan
-from detector.analysis import Engine, Settings, analyse
-from detector.cli import main
-from detector.errors import ClipError, StoreError
-from detector.folder_scan import (
-    FolderScan,
-    expected_fingerprint,
-    find_clips,
-    rescan,
-    scan_files,
-)
-from detector.library import fingerprint_of
-from detector.store import Store
+from detector.analysis.engine import Engine, expected_fingerprint
+from detector.analysis.scan import scan
+from detector.commands.cli import main
+from detector.errors import ClipError, LibraryError
+from detector.jobs import folder as folder_scan
+from detector.jobs.folder import FolderScan, find_clips, scan_files
+from detector.jobs.rescan import rescan
+from detector.library.store import Library
+from detector.result import fingerprint_of
+from detector.settings import Settings
+from tests.helpers.processes import ROOT
 
-SAMPLES = Path(__file__).resolve().parent.parent / "assets" / "samples"
+SAMPLES = ROOT / "assets" / "samples"
 TWO = Settings(frames=2)
 
 
 @pytest.fixture
-def library(tmp_path: Path) -> Iterator[Store]:
-    with Store.open(tmp_path / "library.sqlite") as opened:
+def library(tmp_path: Path) -> Iterator[Library]:
+    with Library.open(tmp_path / "library.sqlite") as opened:
         yield opened
 
 
@@ -74,11 +72,13 @@ def test_folders_without_clips_are_named(folder: Path, tmp_path: Path) -> None:
 
 def test_what_is_expected_is_what_analyses_carry(engine: Engine) -> None:
     for settings in (TWO, Settings(frames=3, face_detector="blazeface-short")):
-        analysis = analyse(SAMPLES / "grid_bbaf2n.mp4", settings, engine)
+        analysis = scan(SAMPLES / "grid_bbaf2n.mp4", settings, engine)
         assert expected_fingerprint(settings, engine) == fingerprint_of(analysis)
 
 
-def test_folder_is_kept_and_errors_are_listed(folder: Path, library: Store, engine: Engine) -> None:
+def test_folder_is_kept_and_errors_are_listed(
+    folder: Path, library: Library, engine: Engine
+) -> None:
     seen = []
     paths = find_clips(folder, recursive=True)
     outcome = scan_files(paths, library, TWO, engine, on_progress=seen.append)
@@ -106,7 +106,7 @@ def test_folder_is_kept_and_errors_are_listed(folder: Path, library: Store, engi
 
 
 def test_second_scan_skips_what_is_known(
-    folder: Path, library: Store, engine: Engine, monkeypatch: pytest.MonkeyPatch
+    folder: Path, library: Library, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (folder / "b broken.mp4").unlink()
     paths = find_clips(folder)
@@ -134,7 +134,7 @@ def test_nothing_is_kept_without_a_library(folder: Path, engine: Engine, tmp_pat
     assert not (tmp_path / "data").exists()
 
 
-def test_scan_that_is_stopped_goes_on_later(folder: Path, library: Store, engine: Engine) -> None:
+def test_scan_that_is_stopped_goes_on_later(folder: Path, library: Library, engine: Engine) -> None:
     (folder / "b broken.mp4").unlink()
     paths = find_clips(folder)
     asked: list[int] = []
@@ -152,10 +152,10 @@ def test_scan_that_is_stopped_goes_on_later(folder: Path, library: Store, engine
 
 
 def test_full_library_ends_the_scan(
-    folder: Path, library: Store, engine: Engine, monkeypatch: pytest.MonkeyPatch
+    folder: Path, library: Library, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object, **__: object) -> int:
-        raise StoreError("There is no room left.")
+        raise LibraryError("There is no room left.")
 
     monkeypatch.setattr(library, "add", full)
     outcome = scan_files(find_clips(folder), library, TWO, engine)
@@ -164,7 +164,7 @@ def test_full_library_ends_the_scan(
     assert outcome.exit_code == 2
 
 
-def test_all_failed(folder: Path, library: Store, engine: Engine) -> None:
+def test_all_failed(folder: Path, library: Library, engine: Engine) -> None:
     gone = folder / "gone.mp4"
     outcome = scan_files([folder / "b broken.mp4", gone], library, TWO, engine)
     assert [file.state for file in outcome.files] == ["failed", "failed"]
@@ -172,7 +172,7 @@ def test_all_failed(folder: Path, library: Store, engine: Engine) -> None:
     assert "“gone.mp4” cannot be opened" in str(outcome.errors[1].error)
 
 
-def test_names_that_are_no_text(tmp_path: Path, library: Store, engine: Engine) -> None:
+def test_names_that_are_no_text(tmp_path: Path, library: Library, engine: Engine) -> None:
     place = tmp_path / "odd"
     place.mkdir()
     path = Path(os.fsdecode(os.fsencode(place) + b"/caf\xe9.mp4"))
@@ -183,7 +183,7 @@ def test_names_that_are_no_text(tmp_path: Path, library: Store, engine: Engine) 
     assert library.summary(outcome.files[0].id).name == "caf\ufffd.mp4"
 
 
-def test_scan_in_the_background(folder: Path, library: Store, engine: Engine) -> None:
+def test_scan_in_the_background(folder: Path, library: Library, engine: Engine) -> None:
     job = FolderScan(find_clips(folder), library, TWO, engine)
     assert job.wait(120)
     assert job.finished
@@ -202,7 +202,7 @@ def test_scan_in_the_background(folder: Path, library: Store, engine: Engine) ->
     assert refused.outcome is None
 
 
-def test_rescan_with_other_settings(folder: Path, library: Store, engine: Engine) -> None:
+def test_rescan_with_other_settings(folder: Path, library: Library, engine: Engine) -> None:
     outcome = scan_files([folder / "a.mp4"], library, TWO, engine)
     id = outcome.files[0].id
     assert id is not None
@@ -216,7 +216,7 @@ def test_rescan_with_other_settings(folder: Path, library: Store, engine: Engine
     assert library.get(id).sampling.requested == 2
     assert rescan(library, id, Settings(frames=3), engine) == new
     (folder / "a.mp4").unlink()
-    with pytest.raises(StoreError, match="was not kept and is not where it was"):
+    with pytest.raises(LibraryError, match="was not kept and is not where it was"):
         rescan(library, id, Settings(frames=4), engine)
 
 
@@ -254,6 +254,6 @@ def test_one_clip_is_kept_and_reported(
     assert "Kept as number 1 in" in capsys.readouterr().out.replace("\n", " ")
     assert main(["scan", clip, "--frames", "2", "--report", str(tmp_path / "report.doc")]) == 2
     assert "has no format that can be written" in capsys.readouterr().err
-    with Store.open(tmp_path / "kept" / "library.sqlite") as kept:
+    with Library.open(tmp_path / "kept" / "library.sqlite") as kept:
         [only] = kept.search().items
     assert only.source == clip

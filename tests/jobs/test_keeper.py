@@ -9,13 +9,14 @@ from queue import SimpleQueue
 
 import pytest
 
-from detector.analysis import Engine, Settings
-from detector.evidence import Evidence
-from detector.jobs import Job, Jobs
-from detector.keeping import Keeper
+from detector.analysis.engine import Engine
+from detector.jobs.keeper import LibrarySaver
+from detector.jobs.queue import Job, Jobs
+from detector.library.store import Library
+from detector.pictures.folder import PictureFolder
 from detector.result import Analysis
-from detector.store import Store
-from tests.examples import Drawn, example
+from detector.settings import Settings
+from tests.helpers.examples import Drawn, example
 
 FEW = Settings(frames=4)
 
@@ -26,8 +27,8 @@ def jobs(engine: Engine) -> Jobs:
 
 
 @pytest.fixture
-def library(tmp_path: Path) -> Store:
-    return Store.open(tmp_path / "library.sqlite")
+def library(tmp_path: Path) -> Library:
+    return Library.open(tmp_path / "library.sqlite")
 
 
 def finished(job: Job) -> Analysis:
@@ -38,9 +39,9 @@ def finished(job: Job) -> Analysis:
 
 
 def test_an_upload_is_kept_with_its_pictures_but_without_its_file(
-    jobs: Jobs, library: Store, sample_clip: Callable[[str], Path]
+    jobs: Jobs, library: Library, sample_clip: Callable[[str], Path]
 ) -> None:
-    keeper = Keeper(library)
+    keeper = LibrarySaver(library)
     upload = BytesIO(sample_clip("grid_brbk7n").read_bytes())
     analysis = finished(jobs.submit(upload, "mine.mp4", FEW, on_done=keeper))
     assert keeper.id is not None
@@ -57,18 +58,18 @@ def test_an_upload_is_kept_with_its_pictures_but_without_its_file(
 
 
 def test_a_clip_that_stays_in_place_can_be_found_again(
-    jobs: Jobs, library: Store, sample_clip: Callable[[str], Path]
+    jobs: Jobs, library: Library, sample_clip: Callable[[str], Path]
 ) -> None:
     clip = sample_clip("noface_intel_cars")
-    keeper = Keeper(library, source=clip)
+    keeper = LibrarySaver(library, source=clip)
     finished(jobs.submit(clip, clip.name, FEW, on_done=keeper))
     assert keeper.id is not None
     assert library.clip(keeper.id) == clip
 
 
-def test_without_a_library_nothing_is_kept_until_asked_for(library: Store) -> None:
+def test_without_a_library_nothing_is_kept_until_asked_for(library: Library) -> None:
     analysis = example()
-    keeper = Keeper(None)
+    keeper = LibrarySaver(None)
     keeper(analysis, Drawn(), Path("gone.mp4"))
     assert keeper.id is None
     assert keeper.refused is None
@@ -78,11 +79,11 @@ def test_without_a_library_nothing_is_kept_until_asked_for(library: Store) -> No
     assert library.get(keeper.id) == analysis
 
 
-def test_a_library_that_cannot_be_written_spoils_nothing(library: Store, tmp_path: Path) -> None:
+def test_a_library_that_cannot_be_written_spoils_nothing(library: Library, tmp_path: Path) -> None:
     file = tmp_path / "library.sqlite"
     library.close()
     file.write_bytes(b"no database" * 400)
-    keeper = Keeper(library)
+    keeper = LibrarySaver(library)
     keeper(example(), Drawn(), Path("gone.mp4"))
     assert keeper.id is None
     assert keeper.refused is not None
@@ -92,7 +93,7 @@ def test_a_library_that_cannot_be_written_spoils_nothing(library: Store, tmp_pat
 def test_what_fails_afterwards_does_not_spoil_the_result(
     jobs: Jobs, sample_clip: Callable[[str], Path]
 ) -> None:
-    def broken(analysis: Analysis, pictures: Evidence, clip: Path) -> None:
+    def broken(analysis: Analysis, pictures: PictureFolder, clip: Path) -> None:
         raise RuntimeError("broken")
 
     clip = sample_clip("noface_intel_cars")
@@ -108,7 +109,7 @@ def test_stopping_at_the_last_moment_keeps_the_pictures_of_the_result(
     started: SimpleQueue[Job] = SimpleQueue()
     stopped: list[Analysis] = []
 
-    def stop(analysis: Analysis, pictures: Evidence, path: Path) -> None:
+    def stop(analysis: Analysis, pictures: PictureFolder, path: Path) -> None:
         started.get(timeout=60).cancel()
         stopped.append(analysis)
 

@@ -19,14 +19,15 @@ from typing import Any
 
 import pytest
 
-from detector import jobs as module
-from detector.analysis import Settings, analyse
-from detector.clip import Limits
+from detector.analysis.scan import scan
 from detector.errors import ClipError
-from detector.jobs import PREFIX, UNEXPECTED, Job, Jobs
-from tests.clips import write
-from tests.processes import python
-from tests.stand_ins import StandInEngine, one_face
+from detector.jobs import queue as module
+from detector.jobs.queue import PREFIX, UNEXPECTED, Job, Jobs
+from detector.limits import Limits
+from detector.settings import Settings
+from tests.helpers.clips import write
+from tests.helpers.processes import python
+from tests.helpers.stand_ins import StandInEngine, one_face
 
 WAIT = 60  # seconds that a busy machine may take; nothing here is timed
 
@@ -95,7 +96,7 @@ def finish(job: Job) -> Job:
 def test_a_job_gives_what_an_analysis_gives(quick: Jobs, forty: Path) -> None:
     job = finish(quick.submit(upload(forty), "theirs.mp4", Settings(8)))
     assert (job.status, job.error, job.name) == ("done", None, "theirs.mp4")
-    alone = analyse(forty, Settings(8), StandInEngine(), name="theirs.mp4")
+    alone = scan(forty, Settings(8), StandInEngine(), name="theirs.mp4")
     assert job.analysis is not None
     assert job.analysis.frames == alone.frames == job.scored
     assert job.analysis.clip == alone.clip
@@ -526,9 +527,9 @@ def test_a_process_that_ends_takes_its_files_away(temporary: Path, forty: Path) 
 import io, sys, tempfile, threading
 from pathlib import Path
 tempfile.tempdir = {str(temporary)!r}
-from detector.analysis import Settings
-from detector.jobs import Jobs
-from tests.stand_ins import StandInEngine, one_face
+from detector.settings import Settings
+from detector.jobs.queue import Jobs
+from tests.helpers.stand_ins import StandInEngine, one_face
 gate = threading.Semaphore(3)
 job = Jobs(StandInEngine(one_face, gate), 1).submit(
     io.BytesIO(Path({str(forty)!r}).read_bytes()), "clip.mp4", Settings(None))

@@ -9,24 +9,26 @@ from pathlib import Path
 
 import pytest
 
-from detector.analysis import Engine, Settings, analyse
-from detector.library import LibraryFilter
-from detector.rescan import rescan_all
+from detector.analysis.engine import Engine
+from detector.analysis.scan import scan
+from detector.jobs.rescan import rescan_all
+from detector.library.store import Library
+from detector.library.types import LibraryFilter
 from detector.result import Analysis
-from detector.store import Store
-from tests.examples import example
+from detector.settings import Settings
+from tests.helpers.examples import example
 
 
 @pytest.fixture
-def library(tmp_path: Path) -> Iterator[Store]:
-    with Store.open(tmp_path / "library.sqlite") as opened:
+def library(tmp_path: Path) -> Iterator[Library]:
+    with Library.open(tmp_path / "library.sqlite") as opened:
         yield opened
 
 
 @pytest.fixture(scope="module")
 def earlier(engine: Engine, sample_clip: Callable[[str], Path]) -> Analysis:
     """What an earlier version of the weights found."""
-    found = analyse(sample_clip("grid_brbk7n"), Settings(frames=3), engine)
+    found = scan(sample_clip("grid_brbk7n"), Settings(frames=3), engine)
     models = tuple(
         dataclasses.replace(model, version="v-1", sha256="0" * 64) for model in found.models
     )
@@ -34,7 +36,7 @@ def earlier(engine: Engine, sample_clip: Callable[[str], Path]) -> Analysis:
 
 
 def test_each_is_scanned_as_before_and_what_cannot_be_is_said(
-    library: Store, engine: Engine, earlier: Analysis, sample_clip: Callable[[str], Path]
+    library: Library, engine: Engine, earlier: Analysis, sample_clip: Callable[[str], Path]
 ) -> None:
     old = library.add(earlier, tags=["desk"], source=sample_clip("grid_brbk7n"))
     lost = library.add(example("upload.mp4"))
@@ -59,7 +61,7 @@ def test_each_is_scanned_as_before_and_what_cannot_be_is_said(
 
 
 def test_a_clip_that_was_changed_is_not_scanned_as_the_same(
-    library: Store, engine: Engine, earlier: Analysis, sample_clip: Callable[[str], Path],
+    library: Library, engine: Engine, earlier: Analysis, sample_clip: Callable[[str], Path],
     tmp_path: Path,
 ) -> None:  # fmt: skip
     clip = tmp_path / "clip.mp4"
@@ -71,7 +73,7 @@ def test_a_clip_that_was_changed_is_not_scanned_as_the_same(
 
 
 def test_it_can_be_stopped(
-    library: Store, engine: Engine, earlier: Analysis, sample_clip: Callable[[str], Path]
+    library: Library, engine: Engine, earlier: Analysis, sample_clip: Callable[[str], Path]
 ) -> None:
     id = library.add(earlier, source=sample_clip("grid_brbk7n"))
     assert rescan_all(library, [id], engine, cancelled=lambda: True) == ()

@@ -14,19 +14,19 @@ from pathlib import Path
 
 import pytest
 
-from detector import arrivals as arriving
-from detector import watch as watching
-from detector.analysis import Settings
-from detector.arrivals import Arrivals, Arrived, Lost
-from detector.cli import main
-from detector.errors import ClipError, StoreError
-from detector.folder_scan import FileOutcome
-from detector.store import Store
-from detector.watch import Stop, Watched, watch
-from detector.weights import sha256_of
-from tests.clips import write
-from tests.processes import ROOT
-from tests.stand_ins import StandInEngine, one_face
+from detector.commands.cli import main
+from detector.errors import ClipError, LibraryError
+from detector.files import sha256_of
+from detector.jobs import arrivals as arriving
+from detector.jobs import watch as watching
+from detector.jobs.arrivals import Arrivals, Arrived, RemovedFile
+from detector.jobs.folder import FileOutcome
+from detector.jobs.watch import Stop, WatchCounts, watch
+from detector.library.store import Library
+from detector.settings import Settings
+from tests.helpers.clips import write
+from tests.helpers.processes import ROOT
+from tests.helpers.stand_ins import StandInEngine, one_face
 
 SETTLE = 0.3  # seconds
 PATIENCE = 60.0
@@ -44,11 +44,13 @@ def until(condition: Callable[[], object], what: str) -> None:
 class Watch:
     """A watch in a thread of its own, and all that it says."""
 
-    def __init__(self, folder: Path, store: Store, gate: threading.Semaphore | None = None) -> None:
+    def __init__(
+        self, folder: Path, store: Library, gate: threading.Semaphore | None = None
+    ) -> None:
         self.arrivals = Arrivals(folder, recursive=True, settle=SETTLE)
         self.outcomes: list[FileOutcome] = []
         self.remarks: list[str] = []
-        self.seen: Watched | None = None
+        self.seen: WatchCounts | None = None
         self.error: Exception | None = None
         self.stop = Stop()
         self._store = store
@@ -101,8 +103,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def library(tmp_path: Path) -> Iterator[Store]:
-    with Store.open(tmp_path / "library.sqlite") as opened:
+def library(tmp_path: Path) -> Iterator[Library]:
+    with Library.open(tmp_path / "library.sqlite") as opened:
         yield opened
 
 
@@ -160,7 +162,7 @@ def test_clip_arrives_once_it_has_settled(
 
 
 def test_clip_that_is_held_open_has_not_arrived(
-    folder: Path, library: Store, clips: tuple[Path, Path]
+    folder: Path, library: Library, clips: tuple[Path, Path]
 ) -> None:
     content = clips[0].read_bytes()
     with Watch(folder, library) as seen:
@@ -180,7 +182,7 @@ def test_clip_that_is_held_open_has_not_arrived(
 
 @pytest.mark.usefixtures("_looks_often")
 def test_partial_and_hidden_names_wait_for_their_rename(
-    folder: Path, library: Store, clips: tuple[Path, Path]
+    folder: Path, library: Library, clips: tuple[Path, Path]
 ) -> None:
     partial = [f"clip.mp4{ending}" for ending in (".part", ".crdownload", ".tmp", ".filepart")]
     with Watch(folder, library) as seen:
@@ -203,7 +205,7 @@ def test_partial_and_hidden_names_wait_for_their_rename(
 
 
 def test_clips_come_from_other_folders_and_in_folders(
-    folder: Path, library: Store, clips: tuple[Path, Path], tmp_path: Path
+    folder: Path, library: Library, clips: tuple[Path, Path], tmp_path: Path
 ) -> None:
     (tmp_path / "elsewhere" / "deep").mkdir(parents=True)
     shutil.copyfile(clips[0], tmp_path / "elsewhere" / "deep" / "a.mp4")
@@ -229,7 +231,7 @@ def test_folders_are_left_alone_unless_asked(folder: Path, clips: tuple[Path, Pa
 
 
 def test_system_that_tells_nothing(
-    folder: Path, library: Store, clips: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+    folder: Path, library: Library, clips: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from watchdog.observers import Observer
 
@@ -251,7 +253,7 @@ def test_system_that_tells_nothing(
 
 @pytest.mark.usefixtures("_looks_often")
 def test_what_lies_there_is_scanned_once(
-    folder: Path, library: Store, clips: tuple[Path, Path]
+    folder: Path, library: Library, clips: tuple[Path, Path]
 ) -> None:
     shutil.copyfile(clips[0], folder / "a.mp4")
     shutil.copyfile(clips[0], folder / "same.mp4")
@@ -263,19 +265,19 @@ def test_what_lies_there_is_scanned_once(
         time.sleep(2 * SETTLE)
     states = [state for _, state in seen.said]
     assert states == ["analysed", "known", "known"]
-    assert seen.seen == Watched(analysed=1, known=2)
+    assert seen.seen == WatchCounts(analysed=1, known=2)
     assert len({outcome.id for outcome in seen.outcomes}) == 1
     assert frames == 4
     with Watch(folder, library) as again:
         again.until_said(2)
-    assert again.seen == Watched(known=2)
+    assert again.seen == WatchCounts(known=2)
     assert again.frames_seen == 0
     assert library.size().analyses == 1
 
 
 @pytest.mark.usefixtures("_looks_often")
 def test_broken_clip_is_said_once_and_tried_again_when_it_changes(
-    folder: Path, library: Store, clips: tuple[Path, Path]
+    folder: Path, library: Library, clips: tuple[Path, Path]
 ) -> None:
     (folder / "broken.mp4").write_bytes(b"no clip" * 100)
     with Watch(folder, library) as seen:
@@ -288,7 +290,7 @@ def test_broken_clip_is_said_once_and_tried_again_when_it_changes(
         shutil.copyfile(clips[0], folder / "broken.mp4")
         seen.until_said(3)
     assert seen.said[2] == ("broken.mp4", "analysed")
-    assert seen.seen == Watched(analysed=2, failed=1)
+    assert seen.seen == WatchCounts(analysed=2, failed=1)
 
 
 # ---------------------------------------------------------------- removed and replaced
@@ -306,8 +308,10 @@ def test_clip_that_is_removed_or_replaced_while_it_waits(
         (tmp_path / "new.mp4").rename(folder / "b.mp4")
         lost = [arrivals.take(0), arrivals.take(0), arrivals.take(0)]
     assert lost == [
-        Lost(folder / "a.mp4", "“a.mp4” was removed while it waited; nothing of it was kept."),
-        Lost(
+        RemovedFile(
+            folder / "a.mp4", "“a.mp4” was removed while it waited; nothing of it was kept."
+        ),
+        RemovedFile(
             folder / "b.mp4",
             "“b.mp4” was replaced while it waited; it is scanned when all of it is there.",
         ),
@@ -316,7 +320,7 @@ def test_clip_that_is_removed_or_replaced_while_it_waits(
 
 
 def test_clip_that_changes_while_others_are_scanned(
-    folder: Path, library: Store, clips: tuple[Path, Path]
+    folder: Path, library: Library, clips: tuple[Path, Path]
 ) -> None:
     gate = threading.Semaphore(0)
     shutil.copyfile(clips[0], folder / "a.mp4")
@@ -333,7 +337,7 @@ def test_clip_that_changes_while_others_are_scanned(
 
 
 def test_clip_that_is_removed_while_it_is_scanned(
-    folder: Path, library: Store, clips: tuple[Path, Path]
+    folder: Path, library: Library, clips: tuple[Path, Path]
 ) -> None:
     gate = threading.Semaphore(1)
     shutil.copyfile(clips[0], folder / "a.mp4")
@@ -350,7 +354,7 @@ def test_clip_that_is_removed_while_it_is_scanned(
 
 
 def test_clip_that_is_replaced_while_it_is_scanned(
-    folder: Path, library: Store, clips: tuple[Path, Path]
+    folder: Path, library: Library, clips: tuple[Path, Path]
 ) -> None:
     gate = threading.Semaphore(1)
     shutil.copyfile(clips[0], folder / "a.mp4")
@@ -370,7 +374,7 @@ def test_clip_that_is_replaced_while_it_is_scanned(
 
 
 def test_watch_that_is_stopped_in_the_middle_keeps_nothing_of_it(
-    folder: Path, library: Store, clips: tuple[Path, Path]
+    folder: Path, library: Library, clips: tuple[Path, Path]
 ) -> None:
     gate = threading.Semaphore(1)
     shutil.copyfile(clips[0], folder / "a.mp4")
@@ -379,12 +383,12 @@ def test_watch_that_is_stopped_in_the_middle_keeps_nothing_of_it(
         seen.stop.ask()
         gate.release(1000)
         seen.ended()
-    assert (seen.seen, seen.said, seen.remarks) == (Watched(), [], [])
+    assert (seen.seen, seen.said, seen.remarks) == (WatchCounts(), [], [])
     assert library.size().analyses == 0
 
 
 def test_folder_that_vanishes_ends_it(
-    folder: Path, library: Store, clips: tuple[Path, Path]
+    folder: Path, library: Library, clips: tuple[Path, Path]
 ) -> None:
     shutil.copyfile(clips[0], folder / "a.mp4")
     with Watch(folder, library) as seen:
@@ -400,16 +404,16 @@ def test_folder_that_vanishes_ends_it(
 
 
 def test_library_that_is_full_ends_it(
-    folder: Path, library: Store, clips: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+    folder: Path, library: Library, clips: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object, **__: object) -> int:
-        raise StoreError("There is no room left.")
+        raise LibraryError("There is no room left.")
 
     monkeypatch.setattr(library, "add", full)
     shutil.copyfile(clips[0], folder / "a.mp4")
     with Watch(folder, library) as seen:
         seen.ended()
-    assert isinstance(seen.error, StoreError)
+    assert isinstance(seen.error, LibraryError)
     assert str(seen.error) == "There is no room left."
 
 
@@ -429,7 +433,7 @@ def test_command_ends_with_its_folder(
     (folder / "b\n.mp4").write_bytes(b"no clip" * 100)
 
     def remove_when_done() -> None:
-        with Store.open() as library:
+        with Library.open() as library:
             until(lambda: library.size().analyses, "the clip")
         shutil.rmtree(folder)
 

@@ -9,25 +9,25 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from detector import database, schema
-from detector.errors import StoreError
-from detector.library import FrameFilter, LibraryFilter
-from detector.store import Store
-from tests.examples import Drawn, example
+from detector.errors import LibraryError
+from detector.library import database, schema
+from detector.library.store import Library
+from detector.library.types import FrameFilter, LibraryFilter
+from tests.helpers.examples import Drawn, example
 
 ADA, BOB = "https://login.example|ada", "https://login.example|bob"
 
 
 @pytest.fixture
-def nobody(database_url: str) -> Iterator[Store]:
+def nobody(database_url: str) -> Iterator[Library]:
     """The library without a login, which holds one analysis."""
-    with Store.open(database_url) as opened:
+    with Library.open(database_url) as opened:
         opened.add(example("nobody.mp4", seed=1), Drawn(), tags=["left"])
         yield opened
 
 
 @pytest.fixture
-def ada(nobody: Store) -> tuple[Store, int]:
+def ada(nobody: Library) -> tuple[Library, int]:
     """Ada's view of it, and the number of her analysis."""
     store = nobody.owned_by(ADA)
     return store, store.add(
@@ -35,7 +35,7 @@ def ada(nobody: Store) -> tuple[Store, int]:
     )
 
 
-READS: dict[str, Callable[[Store, int], Any]] = {
+READS: dict[str, Callable[[Library, int], Any]] = {
     "search": lambda store, id: store.search().items,
     "search by number": lambda store, id: store.search(LibraryFilter(ids=[id])).items,
     "search by tag": lambda store, id: store.search(LibraryFilter(tags=["secret"])).items,
@@ -56,7 +56,9 @@ READS: dict[str, Callable[[Store, int], Any]] = {
 
 
 @pytest.mark.parametrize("read", READS.values(), ids=READS)
-def test_nobody_else_reads_it(ada: tuple[Store, int], read: Callable[[Store, int], Any]) -> None:
+def test_nobody_else_reads_it(
+    ada: tuple[Library, int], read: Callable[[Library, int], Any]
+) -> None:
     store, id = ada
     assert read(store, id), "the owner sees it"
     assert not read(store.owned_by(BOB), id)
@@ -64,7 +66,7 @@ def test_nobody_else_reads_it(ada: tuple[Store, int], read: Callable[[Store, int
 
 @pytest.mark.parametrize("read", READS.values(), ids=READS)
 def test_without_a_login_nothing_of_it_is_read(
-    nobody: Store, ada: tuple[Store, int], read: Callable[[Store, int], Any]
+    nobody: Library, ada: tuple[Library, int], read: Callable[[Library, int], Any]
 ) -> None:
     store, id = ada
     mine, theirs = read(nobody, id), read(store, id)
@@ -76,7 +78,7 @@ def test_without_a_login_nothing_of_it_is_read(
         assert not mine
 
 
-CHANGES: dict[str, Callable[[Store, int], Any]] = {
+CHANGES: dict[str, Callable[[Library, int], Any]] = {
     "get": lambda store, id: store.get(id),
     "summary": lambda store, id: store.summary(id),
     "clip": lambda store, id: store.clip(id),
@@ -91,24 +93,24 @@ CHANGES: dict[str, Callable[[Store, int], Any]] = {
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 @pytest.mark.parametrize("other", [BOB, ""], ids=["another", "no login"])
 def test_somebody_elses_number_is_no_number(
-    ada: tuple[Store, int], change: Callable[[Store, int], Any], other: str
+    ada: tuple[Library, int], change: Callable[[Library, int], Any], other: str
 ) -> None:
     store, id = ada
     before = store.summary(id)
-    with pytest.raises(StoreError, match=f"There is no analysis {id} in the library"):
+    with pytest.raises(LibraryError, match=f"There is no analysis {id} in the library"):
         change(store.owned_by(other), id)
     assert store.summary(id) == before
 
 
 @pytest.mark.parametrize("other", [BOB, ""], ids=["another", "no login"])
-def test_nobody_else_deletes_it(ada: tuple[Store, int], other: str) -> None:
+def test_nobody_else_deletes_it(ada: tuple[Library, int], other: str) -> None:
     store, id = ada
     assert store.owned_by(other).delete([id]) == 0
     assert store.ids() == (id,)
     assert store.delete([id]) == 1
 
 
-def test_two_people_keep_the_same_analysis(nobody: Store) -> None:
+def test_two_people_keep_the_same_analysis(nobody: Library) -> None:
     ada, bob, analysis = nobody.owned_by(ADA), nobody.owned_by(BOB), example(seed=3)
     first, second = ada.add(analysis), bob.add(analysis)
     assert first != second
@@ -117,7 +119,7 @@ def test_two_people_keep_the_same_analysis(nobody: Store) -> None:
     assert bob.find(analysis.clip.sha256, ada.summary(first).fingerprint) == bob.summary(second)
 
 
-def test_a_clip_that_both_kept_stays_for_the_other(nobody: Store, tmp_path: Path) -> None:
+def test_a_clip_that_both_kept_stays_for_the_other(nobody: Library, tmp_path: Path) -> None:
     import dataclasses
     import hashlib
 
@@ -133,7 +135,7 @@ def test_a_clip_that_both_kept_stays_for_the_other(nobody: Store, tmp_path: Path
     assert bob.clip(second) is not None
 
 
-def test_size_counts_ones_own(nobody: Store, ada: tuple[Store, int]) -> None:
+def test_size_counts_ones_own(nobody: Library, ada: tuple[Library, int]) -> None:
     assert [store.size().analyses for store in (nobody, ada[0], nobody.owned_by(BOB))] == [1, 1, 0]
 
 
@@ -142,7 +144,7 @@ def test_a_library_from_before_logins_is_brought_up_to_date(database_url: str) -
     from alembic.config import Config
 
     analysis = example(seed=5)
-    with Store.open(database_url) as library:
+    with Library.open(database_url) as library:
         id = library.add(analysis, Drawn(), tags=["old"], note="words")
         summary = library.summary(id)
         config = Config()
@@ -152,7 +154,7 @@ def test_a_library_from_before_logins_is_brought_up_to_date(database_url: str) -
             command.downgrade(config, "0001")
             columns = {one["name"] for one in sa.inspect(connection).get_columns("analysis")}
     assert "owner" not in columns
-    with Store.open(database_url) as library:
+    with Library.open(database_url) as library:
         assert library.summary(id) == summary
         assert library.get(id) == analysis
         assert library.owned_by(ADA).search().total == 0
@@ -162,7 +164,7 @@ def test_a_library_from_before_logins_is_brought_up_to_date(database_url: str) -
 
 
 @pytest.mark.parametrize("owner", ["a\0b", "%", "' OR 1=1 --", "\ud800", "名" * 400])
-def test_any_name_is_only_itself(nobody: Store, owner: str) -> None:
+def test_any_name_is_only_itself(nobody: Library, owner: str) -> None:
     store = nobody.owned_by(owner)
     id = store.add(example(seed=6))
     assert store.ids() == (id,)
@@ -170,7 +172,7 @@ def test_any_name_is_only_itself(nobody: Store, owner: str) -> None:
     assert id not in nobody.ids()
 
 
-def test_no_test_of_rows_where_nobody_logs_in(nobody: Store) -> None:
+def test_no_test_of_rows_where_nobody_logs_in(nobody: Library) -> None:
     """A million rows of one person are not compared with an owner one by one."""
     with nobody._engine.connect() as connection:
         assert nobody._own(connection) == []

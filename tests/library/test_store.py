@@ -20,26 +20,22 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from detector import database, queries, schema, store, thumbnails
-from detector.errors import StoreError
-from detector.library import (
-    FRAME_SORTS,
-    LIBRARY_SORTS,
-    FrameFilter,
-    LibraryFilter,
-    fingerprint_of,
-)
-from detector.result import SCHEMA_VERSION
-from detector.store import Store
-from tests.examples import Drawn, example
+from detector import files
+from detector.errors import LibraryError
+from detector.library import database, schema, sql, store
+from detector.library.store import Library
+from detector.library.types import FRAME_SORTS, LIBRARY_SORTS, FrameFilter, LibraryFilter
+from detector.pictures import thumbnails
+from detector.result import SCHEMA_VERSION, fingerprint_of
+from tests.helpers.examples import Drawn, example
+from tests.helpers.processes import ROOT
 
 SPAWN = multiprocessing.get_context("spawn")
-ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture
-def library(database_url: str) -> Iterator[Store]:
-    with Store.open(database_url) as opened:
+def library(database_url: str) -> Iterator[Library]:
+    with Library.open(database_url) as opened:
         yield opened
 
 
@@ -75,41 +71,41 @@ ANALYSES = {
 
 
 @pytest.mark.parametrize("analysis", ANALYSES.values(), ids=ANALYSES)
-def test_what_is_loaded_equals_what_was_saved(library: Store, analysis) -> None:
+def test_what_is_loaded_equals_what_was_saved(library: Library, analysis) -> None:
     id = library.add(analysis, Drawn())
     assert library.get(id) == analysis
     assert library.get(id).to_json() == analysis.to_json()
 
 
 def test_a_library_keeps_its_content_when_it_is_opened_again(database_url: str) -> None:
-    with Store.open(database_url) as first:
+    with Library.open(database_url) as first:
         id = first.add(example())
-    with Store.open(database_url) as second:
+    with Library.open(database_url) as second:
         assert second.get(id) == example()
 
 
-def test_the_same_analysis_is_kept_once(library: Store) -> None:
+def test_the_same_analysis_is_kept_once(library: Library) -> None:
     first = library.add(example(), tags=["a"])
     assert library.add(example()) == first
     assert library.add(example(seed=1)) != first
     assert library.size().analyses == 2
 
 
-def test_numbers_of_deleted_analyses_are_not_given_again(library: Store) -> None:
+def test_numbers_of_deleted_analyses_are_not_given_again(library: Library) -> None:
     first = library.add(example())
     library.delete([first])
     assert library.add(example(seed=1)) > first
 
 
-def test_an_analysis_that_would_change_is_refused(library: Store, database_url: str) -> None:
+def test_an_analysis_that_would_change_is_refused(library: Library, database_url: str) -> None:
     good = example()
     bad = dataclasses.replace(good, timings=dataclasses.replace(good.timings, total=math.nan))
-    with pytest.raises(StoreError, match="cannot be kept"):
+    with pytest.raises(LibraryError, match="cannot be kept"):
         library.add(bad)
     assert rows(database_url) == EMPTY
 
 
-def test_summary_says_what_the_analysis_says(library: Store) -> None:
+def test_summary_says_what_the_analysis_says(library: Library) -> None:
     analysis = example("A clip.mp4", level=3.0)
     id = library.add(analysis, tags=["first", " two  words ", "first"], note="Seen on air")
     summary = library.summary(id)
@@ -130,7 +126,7 @@ def test_summary_says_what_the_analysis_says(library: Store) -> None:
     assert summary.cover == (strongest[1], analysis.finding.track)
 
 
-def test_find_by_clip_models_and_settings(library: Store) -> None:
+def test_find_by_clip_models_and_settings(library: Library) -> None:
     old = library.add(example(created="2031-01-01T00:00:00+00:00"))
     new = library.add(example(created="2031-01-02T00:00:00+00:00"))
     other = library.add(example(version="v1"))
@@ -176,7 +172,7 @@ def test_fingerprint_leaves_out_the_machine_and_the_clip() -> None:
 
 
 @pytest.fixture
-def six(library: Store) -> tuple[Store, dict[str, int]]:
+def six(library: Library) -> tuple[Library, dict[str, int]]:
     ids = {}
     for number, (name, level, faces, duration, day, version) in enumerate(
         [
@@ -260,7 +256,7 @@ def test_search_sorts(six) -> None:
             assert values == sorted(values, reverse=True)
     assert library.search(sort="score").items[-1].score is None
     assert library.search(sort="-score").items[-1].score is None
-    with pytest.raises(StoreError, match="no order “colour”"):
+    with pytest.raises(LibraryError, match="no order “colour”"):
         library.search(sort="colour")
 
 
@@ -286,7 +282,7 @@ def test_choices_for_filters(six) -> None:
 
 
 @pytest.fixture
-def two(library: Store) -> tuple[Store, int, int]:
+def two(library: Library) -> tuple[Library, int, int]:
     one = library.add(example("one.mp4", seed=1, frames=12, duration=12.0))
     other = library.add(example("other.mp4", seed=2, frames=5, faces=1))
     return library, one, other
@@ -386,7 +382,7 @@ def test_frames_in_pages_and_unknown_orders(two) -> None:
         id_of(row) for row in reversed(everything)
     ]
     for sort in ("nothing of; the kind", "--", ""):
-        with pytest.raises(StoreError, match="no order"):
+        with pytest.raises(LibraryError, match="no order"):
             library.frames(sort=sort)
 
 
@@ -407,7 +403,7 @@ def test_a_selection_larger_than_any_limit(two) -> None:
 # --- pictures -------------------------------------------------------------------------------
 
 
-def test_pictures_are_small_and_found_again(library: Store) -> None:
+def test_pictures_are_small_and_found_again(library: Library) -> None:
     id = library.add(example(), Drawn())
     bare = library.add(example(seed=1))
     face = library.thumbnail(id, 0, 2)
@@ -460,7 +456,7 @@ def test_of_a_long_analysis_the_telling_pictures_are_kept(
 # --- tags, notes, clips ---------------------------------------------------------------------
 
 
-def test_tags_and_notes_change_and_are_found(library: Store) -> None:
+def test_tags_and_notes_change_and_are_found(library: Library) -> None:
     a, b = library.add(example()), library.add(example(seed=1))
     library.tag([a, b], "desk", "urgent")
     library.untag([b], "urgent")
@@ -480,7 +476,7 @@ def test_tags_and_notes_change_and_are_found(library: Store) -> None:
         lambda: library.get(999),
         lambda: library.summary(999),
     ):
-        with pytest.raises(StoreError, match="There is no analysis 999"):
+        with pytest.raises(LibraryError, match="There is no analysis 999"):
             act()
     assert library.ids(LibraryFilter(tags=["no"])) == ()  # nor half of it on the other
 
@@ -494,7 +490,9 @@ def of_file(path: Path, seed: int = 0):
     return dataclasses.replace(analysis, clip=clip)
 
 
-def test_a_clip_is_kept_only_when_asked(library: Store, database_url: str, tmp_path: Path) -> None:
+def test_a_clip_is_kept_only_when_asked(
+    library: Library, database_url: str, tmp_path: Path
+) -> None:
     path = tmp_path / "Clip.MP4"
     path.write_bytes(b"the very bytes" * 100)
     not_kept = library.add(of_file(path), source=path)
@@ -507,7 +505,7 @@ def test_a_clip_is_kept_only_when_asked(library: Store, database_url: str, tmp_p
     assert kept is not None
     assert kept.read_bytes() == b"the very bytes" * 100
     assert library.size().bytes > 1400
-    with pytest.raises(StoreError, match="no longer the clip"):
+    with pytest.raises(LibraryError, match="no longer the clip"):
         library.add(dataclasses.replace(example(), clip=example(seed=8).clip), keep_clip=path)
     library.delete([first])
     assert library.clip(second) == kept
@@ -516,7 +514,7 @@ def test_a_clip_is_kept_only_when_asked(library: Store, database_url: str, tmp_p
     assert list(kept.parent.iterdir()) == []
 
 
-def test_what_a_crash_left_of_a_clip_is_swept(library: Store, tmp_path: Path) -> None:
+def test_what_a_crash_left_of_a_clip_is_swept(library: Library, tmp_path: Path) -> None:
     path = tmp_path / "clip.mp4"
     path.write_bytes(b"kept bytes")
     id = library.add(of_file(path), keep_clip=path)
@@ -528,14 +526,14 @@ def test_what_a_crash_left_of_a_clip_is_swept(library: Store, tmp_path: Path) ->
         file.write_bytes(b"left behind")
     for file in (kept, orphan, partial):
         os.utime(file, (1e9, 1e9))
-    Store.open(library._url.render_as_string(hide_password=False)).close()
+    Library.open(library._url.render_as_string(hide_password=False)).close()
     assert set(kept.parent.iterdir()) == {kept, new}
 
 
 # --- deleting -------------------------------------------------------------------------------
 
 
-def test_delete_removes_everything(library: Store, database_url: str) -> None:
+def test_delete_removes_everything(library: Library, database_url: str) -> None:
     a = library.add(example(), Drawn(), tags=["x"])
     b = library.add(example(seed=1), Drawn(), tags=["x"])
     before = rows(database_url)
@@ -551,7 +549,7 @@ def test_delete_removes_everything(library: Store, database_url: str) -> None:
 
 def test_deleted_faces_are_gone_from_the_disk_too(tmp_path: Path) -> None:
     path = tmp_path / "library.sqlite"
-    with Store.open(path) as library:
+    with Library.open(path) as library:
         id = library.add(example("Very-Particular-Name.mp4", frames=30), Drawn())
         face = library.thumbnail(id)
         assert face is not None
@@ -572,7 +570,7 @@ def test_deleted_faces_are_gone_from_the_disk_too(tmp_path: Path) -> None:
 
 
 def _write(url: str, worker: int, count: int) -> None:
-    with Store.open(url) as library:
+    with Library.open(url) as library:
         for number in range(count):
             library.add(example(seed=1000 * worker + number), Drawn(), tags=[f"worker {worker}"])
 
@@ -585,7 +583,7 @@ def test_writers_in_several_processes(database_url: str) -> None:
     for worker in workers:
         worker.join(120)
     assert [worker.exitcode for worker in workers] == [0, 0, 0]
-    with Store.open(database_url) as library:
+    with Library.open(database_url) as library:
         ids = library.ids()
         assert len(ids) == 18
         assert library.tags() == {f"worker {n}": 6 for n in range(3)}
@@ -595,7 +593,7 @@ def test_writers_in_several_processes(database_url: str) -> None:
         assert library.size().face_scores == 18 * 11
 
 
-def test_threads_share_one_store(library: Store) -> None:
+def test_threads_share_one_store(library: Library) -> None:
     errors: list[BaseException] = []
     same = example(seed=99)
     kept = []
@@ -631,11 +629,11 @@ def _die_between_writes(url: str) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     store._insert = deadly
-    Store.open(url).add(example(seed=5), Drawn(), tags=["x"])
+    Library.open(url).add(example(seed=5), Drawn(), tags=["x"])
 
 
 def test_a_crash_between_two_writes_leaves_nothing(database_url: str) -> None:
-    with Store.open(database_url) as library:
+    with Library.open(database_url) as library:
         kept = library.add(example(), Drawn(), tags=["x"])
         before = rows(database_url)
         worker = SPAWN.Process(target=_die_between_writes, args=(database_url,))
@@ -652,14 +650,14 @@ def test_a_crash_between_two_writes_leaves_nothing(database_url: str) -> None:
 
 def test_full_disk_on_sqlite(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/library.sqlite"
-    with Store.open(url) as library:
+    with Library.open(url) as library:
         id = library.add(example(), Drawn())
         before = rows(url)
         # SQLite's own limit on the file raises SQLITE_FULL, as a full disk does.
         pages = sa.event.listens_for(library._engine, "connect")
         pages(lambda raw, _: raw.execute("PRAGMA max_page_count=60"))
         library._engine.dispose()
-        with pytest.raises(StoreError, match="There is no room left") as caught:
+        with pytest.raises(LibraryError, match="There is no room left") as caught:
             library.add(example(seed=1, frames=200, faces=3), Drawn())
         assert "\n" not in str(caught.value)
         assert rows(url) == before
@@ -700,16 +698,16 @@ def test_full_disk_on_a_real_small_disk(tmp_path: Path) -> None:
 
 FILL = """
 import pathlib
-from tests.examples import Drawn, example
-from detector.errors import StoreError
-from detector.store import Store
+from tests.helpers.examples import Drawn, example
+from detector.errors import LibraryError
+from detector.library.store import Library
 path = pathlib.Path(sys.argv[1])
 library, kept = Store.open(path), 0
 try:
     while True:
         library.add(example(seed=kept, frames=30), Drawn())
         kept += 1
-except StoreError as error:
+except LibraryError as error:
     sentence = str(error)
 print(kept)
 print(sum(library.get(id).clip.bytes >= 0 for id in library.ids()))
@@ -727,7 +725,7 @@ REFUSALS = {
 @pytest.mark.postgresql
 @pytest.mark.parametrize(("state", "sentence"), REFUSALS.values(), ids=REFUSALS)
 def test_postgresql_refuses_in_the_middle(postgresql_url: str, state: str, sentence: str) -> None:
-    with Store.open(postgresql_url) as library:
+    with Library.open(postgresql_url) as library:
         library.add(example())
         before = rows(postgresql_url)
         with library._engine.connect() as connection, connection.begin():
@@ -738,31 +736,31 @@ def test_postgresql_refuses_in_the_middle(postgresql_url: str, state: str, sente
             connection.exec_driver_sql(
                 "CREATE TRIGGER refuse BEFORE INSERT ON thumbnail EXECUTE FUNCTION refuse()"
             )
-        with pytest.raises(StoreError, match=sentence):
+        with pytest.raises(LibraryError, match=sentence):
             library.add(example(seed=1), Drawn())
         assert rows(postgresql_url) == before
 
 
 @pytest.mark.postgresql
 def test_postgresql_that_may_only_be_read(postgresql_url: str) -> None:
-    Store.open(postgresql_url).close()
-    with pytest.raises(StoreError, match="may only be read"):
-        Store.open(postgresql_url + "&options=-c%20default_transaction_read_only=on")
+    Library.open(postgresql_url).close()
+    with pytest.raises(LibraryError, match="may only be read"):
+        Library.open(postgresql_url + "&options=-c%20default_transaction_read_only=on")
 
 
 @pytest.mark.postgresql
 def test_postgresql_without_that_database_or_user(postgresql_url: str) -> None:
-    with pytest.raises(StoreError, match="cannot be reached"):
-        Store.open(postgresql_url.replace("/postgres?", "/never_made?"))
-    with pytest.raises(StoreError, match="refuses this user"):
-        Store.open(postgresql_url.replace("veriframe@", "stranger:secret@"))
+    with pytest.raises(LibraryError, match="cannot be reached"):
+        Library.open(postgresql_url.replace("/postgres?", "/never_made?"))
+    with pytest.raises(LibraryError, match="refuses this user"):
+        Library.open(postgresql_url.replace("veriframe@", "stranger:secret@"))
 
 
 READ_ONLY = """
 import os, sys
-from tests.examples import example
-from detector.errors import StoreError
-from detector.store import Store
+from tests.helpers.examples import example
+from detector.errors import LibraryError
+from detector.library.store import Library
 import sqlite3.dbapi2, sqlalchemy.dialects.sqlite.pysqlite
 from pathlib import Path
 example().to_json()
@@ -770,7 +768,7 @@ if os.geteuid() == 0:
     os.setgid(65534); os.setuid(65534)
 try:
     Store.open(Path(sys.argv[1]))
-except StoreError as error:
+except LibraryError as error:
     print(error)
 """
 
@@ -785,7 +783,7 @@ def test_read_only_folder(tmp_path_factory: pytest.TempPathFactory, there: bool)
     folder.mkdir()
     path = folder / "library.sqlite"
     if there:
-        Store.open(path).close()
+        Library.open(path).close()
     before = sorted(file.name for file in folder.iterdir())
     outer.chmod(0o755)
     folder.chmod(0o555)
@@ -814,7 +812,7 @@ def _foreign(url: str) -> None:
 
 
 def _newer(url: str) -> None:
-    Store.open(url).close()
+    Library.open(url).close()
     engine = sa.create_engine(database.database_url(url))
     with engine.begin() as connection:
         connection.exec_driver_sql("UPDATE veriframe_schema SET version_num = '0999'")
@@ -829,15 +827,15 @@ def test_a_strange_database_is_left_alone(database_url: str, make, sentence: str
     make(database_url)
     engine = sa.create_engine(database.database_url(database_url))
     before = sorted(sa.inspect(engine).get_table_names())
-    with pytest.raises(StoreError, match=sentence) as caught:
-        Store.open(database_url)
+    with pytest.raises(LibraryError, match=sentence) as caught:
+        Library.open(database_url)
     assert "\n" not in str(caught.value)
     assert sorted(sa.inspect(engine).get_table_names()) == before
     engine.dispose()
 
 
 def _damaged_files(path: Path) -> dict[str, bytes]:
-    with Store.open(path) as library:
+    with Library.open(path) as library:
         for seed in range(12):
             library.add(example(seed=seed), Drawn())
     whole = path.read_bytes()
@@ -856,26 +854,26 @@ def test_damaged_database(tmp_path: Path, kind: str) -> None:
     path.write_bytes(data)
 
     def read_all() -> None:
-        with Store.open(path) as library:
+        with Library.open(path) as library:
             for id in range(1, 13):
                 library.get(id)
 
-    with pytest.raises(StoreError, match="damaged") as caught:
+    with pytest.raises(LibraryError, match="damaged") as caught:
         read_all()
     assert "\n" not in str(caught.value)
     assert path.read_bytes()[:100] == data[:100]
 
 
 def test_tables_missing(database_url: str) -> None:
-    with Store.open(database_url) as library:
+    with Library.open(database_url) as library:
         with library._engine.begin() as connection:
             connection.exec_driver_sql("DROP TABLE face_score")
-        with pytest.raises(StoreError, match="damaged"):
+        with pytest.raises(LibraryError, match="damaged"):
             library.add(example())
         assert library.ids() == ()
 
 
-def test_a_damaged_or_newer_document(library: Store) -> None:
+def test_a_damaged_or_newer_document(library: Library) -> None:
     id = library.add(example())
     table = schema.document
     for content, sentence in [(b"garbage", "damaged"), (None, "newer Veriframe")]:
@@ -887,7 +885,7 @@ def test_a_damaged_or_newer_document(library: Store) -> None:
         packed = content or zlib.compress(text.encode())
         with library._engine.connect() as connection, connection.begin():
             connection.execute(sa.update(table).values(json=packed))
-        with pytest.raises(StoreError, match=sentence):
+        with pytest.raises(LibraryError, match=sentence):
             library.get(id)
 
 
@@ -906,8 +904,8 @@ def test_addresses_that_do_not_work(
     monkeypatch: pytest.MonkeyPatch, address: str, sentence: str
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", address)
-    with pytest.raises(StoreError, match=sentence) as caught:
-        Store.open()
+    with pytest.raises(LibraryError, match=sentence) as caught:
+        Library.open()
     assert "secret" not in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -915,7 +913,7 @@ def test_addresses_that_do_not_work(
 def test_default_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "new" / "data folder"
     monkeypatch.setenv("VERIFRAME_DATA", str(folder))
-    with Store.open() as library:
+    with Library.open() as library:
         id = library.add(example(), Drawn())
         assert library.place == str(folder / "library.sqlite")
     assert folder.stat().st_mode & 0o777 == 0o700
@@ -924,17 +922,17 @@ def test_default_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert raw.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     raw.close()
     monkeypatch.setenv("DATABASE_URL", f"sqlite:///{folder}/library.sqlite")
-    with Store.open() as library:
+    with Library.open() as library:
         assert library.get(id) == example()
     monkeypatch.delenv("VERIFRAME_DATA")
     monkeypatch.delenv("DATABASE_URL")
-    assert database.data_folder().name == "veriframe"
+    assert files.data_folder().name == "veriframe"
 
 
 # --- the schema -----------------------------------------------------------------------------
 
 
-def test_migrations_lead_to_the_tables_that_the_code_knows(library: Store) -> None:
+def test_migrations_lead_to_the_tables_that_the_code_knows(library: Library) -> None:
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
@@ -944,7 +942,7 @@ def test_migrations_lead_to_the_tables_that_the_code_knows(library: Store) -> No
         assert compare_metadata(context, schema.metadata) == []
 
 
-def test_the_newest_migration_is_the_one_that_the_code_expects(library: Store) -> None:
+def test_the_newest_migration_is_the_one_that_the_code_expects(library: Library) -> None:
     from alembic import command
     from alembic.config import Config
     from alembic.script import ScriptDirectory
@@ -968,16 +966,16 @@ def test_a_failed_migration_leaves_nothing(
 
     with monkeypatch.context() as patch:
         patch.setattr(database, "_migrate", broken)
-        with pytest.raises(StoreError, match="could not be used"):
-            Store.open(database_url)
-    with Store.open(database_url) as library:
+        with pytest.raises(LibraryError, match="could not be used"):
+            Library.open(database_url)
+    with Library.open(database_url) as library:
         assert library.search().total == 0
 
 
 def test_frames_of_an_analysis_are_found_without_reading_all(tmp_path: Path) -> None:
-    with Store.open(tmp_path / "library.sqlite") as library:
-        conditions = queries.frame_conditions(FrameFilter(analyses=[1, 2], score=(0.5, None)))
-        query = queries.frame_query(conditions, "order")
+    with Library.open(tmp_path / "library.sqlite") as library:
+        conditions = sql.frame_conditions(FrameFilter(analyses=[1, 2], score=(0.5, None)))
+        query = sql.frame_query(conditions, "order")
         text = str(query.compile(library._engine, compile_kwargs={"literal_binds": True}))
         with library._engine.connect() as connection:
             plan = [row[3] for row in connection.exec_driver_sql("EXPLAIN QUERY PLAN " + text)]
@@ -987,11 +985,11 @@ def test_frames_of_an_analysis_are_found_without_reading_all(tmp_path: Path) -> 
 
 def test_a_run_without_postgresql_says_so(tmp_path: Path) -> None:
     (tmp_path / "hide_postgresql.py").write_text(
-        "from tests import postgres\npostgres.programs = lambda: None\n"
+        "from tests.helpers import postgres\npostgres.programs = lambda: None\n"
     )
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "hide_postgresql", "--collect-only", "-q",
-         "-p", "no:cacheprovider", "tests/test_store.py"],
+         "-p", "no:cacheprovider", "tests/library/test_store.py"],
         check=False, capture_output=True, text=True, cwd=ROOT,
         env=os.environ | {"PYTHONPATH": f"{tmp_path}:{ROOT}"},
     )  # fmt: skip

@@ -15,19 +15,12 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from detector.clip import ClipReader, Frame, Limits, frame_at, probe, sample
 from detector.errors import ClipError
-from tests.bad_clips import BAD, NAMES, STILLS, cut, still, text
-from tests.clips import (
-    HEIGHT,
-    KINDS,
-    WIDTH,
-    Kind,
-    decode_all,
-    number_of,
-    picture,
-    write,
-)
+from detector.limits import Limits
+from detector.media.clip import Frame
+from detector.media.reader import ClipReader, frame_at, probe, sample
+from tests.helpers.bad_clips import BAD, NAMES, STILLS, cut, still, text
+from tests.helpers.clips import HEIGHT, KINDS, WIDTH, Kind, decode_all, number_of, picture, write
 
 FRAMES = 40
 

@@ -1,4 +1,4 @@
-"""detector.caged_clip: the same as in the open, and every failure is one sentence."""
+"""detector.sandboxed_clip: the same as in the open, and every failure is one sentence."""
 
 from __future__ import annotations
 
@@ -17,26 +17,35 @@ from typing import Any
 import numpy as np
 import pytest
 
-from detector import analysis, cage_process, caged_clip, provenance
-from detector.analysis import Settings
-from detector.cage_channel import Channel, ChannelError, Message
-from detector.caged_clip import CagedClip, describe_cage, frame_at, open_clip, probe
-from detector.clip import ClipReader
+from detector.analysis import scan
 from detector.errors import ClipError
-from detector.jobs import Jobs
+from detector.jobs.queue import Jobs
 from detector.limits import Limits
-from tests.bad_clips import BAD, NAMES, still
-from tests.clips import KINDS, Kind, number_of, write
-from tests.processes import ROOT, python
-from tests.stand_ins import StandInEngine, one_face
-from tests.test_clip import one_sentence
+from detector.media import sandboxed_clip, sandboxed_provenance
+from detector.media.provenance import container
+from detector.media.reader import ClipReader
+from detector.media.sandbox import fork_server
+from detector.media.sandbox.channel import Channel, ChannelError, Message
+from detector.media.sandboxed_clip import (
+    SandboxedClip,
+    describe_sandbox,
+    frame_at,
+    open_clip,
+    probe,
+)
+from detector.settings import Settings
+from tests.helpers.bad_clips import BAD, NAMES, still
+from tests.helpers.clips import KINDS, Kind, number_of, write
+from tests.helpers.processes import ROOT, python
+from tests.helpers.stand_ins import StandInEngine, one_face
+from tests.media.test_reader import one_sentence
 
 FRAMES = 40
 
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    folder = tmp_path_factory.mktemp("caged")
+    folder = tmp_path_factory.mktemp("sandboxed")
 
     def make(kind: str) -> Path:
         path = folder / f"made.{kind}"
@@ -48,7 +57,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 @pytest.fixture
 def spawned(monkeypatch: pytest.MonkeyPatch) -> None:
     """As where processes cannot be copied: a fresh one for each clip."""
-    monkeypatch.setattr(cage_process, "FORKS", False)
+    monkeypatch.setattr(fork_server, "FORKS", False)
 
 
 # ---------------------------------------------------------------- the same as in the open
@@ -57,31 +66,32 @@ def spawned(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_frames_times_and_facts_are_the_readers(clip: Callable[[str], Path], kind: str) -> None:
     path = clip(kind)
-    with ClipReader(path) as plain, open_clip(path) as caged:
-        assert (caged.label, caged.frames, caged.size) == (plain.label, plain.frames, plain.size)
-        np.testing.assert_array_equal(caged.times, plain.times)
+    with ClipReader(path) as plain, open_clip(path) as sandboxed:
+        for name in ("label", "frames", "size"):
+            assert getattr(sandboxed, name) == getattr(plain, name)
+        np.testing.assert_array_equal(sandboxed.times, plain.times)
         for count in (None, 7):
-            assert caged.choose(count) == plain.choose(count)
-            ours, theirs = list(caged.sample(count)), list(plain.sample(count))
+            assert sandboxed.choose(count) == plain.choose(count)
+            ours, theirs = list(sandboxed.sample(count)), list(plain.sample(count))
             assert [(f.index, f.time) for f in ours] == [(f.index, f.time) for f in theirs]
             for one, other in zip(ours, theirs, strict=True):
                 np.testing.assert_array_equal(one.image, other.image)
         for seconds in (-1.0, 0.5, 99.0, float("inf"), float("nan")):
             assert (
-                caged.frame_at(seconds).index
+                sandboxed.frame_at(seconds).index
                 == plain.frame_at(0 if seconds != seconds else min(seconds, 1e9)).index
             )
-        assert caged.describe() == plain.describe()
-    assert probe(path) == caged_clip.probe(path)
+        assert sandboxed.describe() == plain.describe()
+    assert probe(path) == sandboxed_clip.probe(path)
 
 
 @pytest.mark.parametrize("kind", ["jpg", "png", "webp"])
 def test_pictures_are_the_readers(tmp_path: Path, kind: str) -> None:
     path = still(tmp_path / f"picture.{kind}", orientation=5)
-    with ClipReader(path) as plain, open_clip(path) as caged:
-        np.testing.assert_array_equal(caged.frame_at(0).image, plain.frame_at(0).image)
-        assert caged.describe() == plain.describe()
-        assert caged.describe().still
+    with ClipReader(path) as plain, open_clip(path) as sandboxed:
+        np.testing.assert_array_equal(sandboxed.frame_at(0).image, plain.frame_at(0).image)
+        assert sandboxed.describe() == plain.describe()
+        assert sandboxed.describe().still
 
 
 @pytest.mark.parametrize(("name", "make", "says"), BAD, ids=[bad[0][:24] for bad in BAD])
@@ -98,14 +108,14 @@ def test_a_bad_file_is_refused_with_the_readers_sentence(
     assert sentences[0] == sentences[1]
     assert says in sentences[1]
     with pytest.raises(ClipError):
-        provenance.inspect(path)
+        sandboxed_provenance.inspect(path)
 
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=list(NAMES))
 def test_the_name_is_the_persons(clip: Callable[[str], Path], name: str) -> None:
-    with open_clip(clip("mp4"), name) as caged:
-        assert caged.describe().name == name
-        assert caged.label.isprintable()
+    with open_clip(clip("mp4"), name) as sandboxed:
+        assert sandboxed.describe().name == name
+        assert sandboxed.label.isprintable()
 
 
 def test_a_file_whose_name_is_no_text(tmp_path: Path, clip: Callable[[str], Path]) -> None:
@@ -120,18 +130,18 @@ def test_a_link_to_a_clip_is_followed(tmp_path: Path, clip: Callable[[str], Path
     assert number_of(frame_at(link, 0.2).image) == 5
 
 
-def test_what_a_file_says_of_itself_is_read_in_the_cage(clip: Callable[[str], Path]) -> None:
+def test_what_a_file_says_of_itself_is_read_in_the_sandbox(clip: Callable[[str], Path]) -> None:
     for kind in ("mp4", "webm", "gif"):
-        assert provenance.inspect(clip(kind)) == provenance.inspect_here(clip(kind))
+        assert sandboxed_provenance.inspect(clip(kind)) == container.inspect_here(clip(kind))
 
 
 def test_without_copies_of_a_process(clip: Callable[[str], Path], spawned: None) -> None:
-    with open_clip(clip("mp4")) as caged:
-        assert [number_of(frame.image) for frame in caged.sample(None)] == list(range(FRAMES))
-        process = caged.process
+    with open_clip(clip("mp4")) as sandboxed:
+        assert [number_of(frame.image) for frame in sandboxed.sample(None)] == list(range(FRAMES))
+        process = sandboxed.process
         os.kill(process, signal.SIGKILL)
         with pytest.raises(ClipError, match="made the decoder fail"):
-            caged.describe()
+            sandboxed.describe()
     assert not alive(process)
 
 
@@ -141,23 +151,23 @@ def test_without_copies_of_a_process(clip: Callable[[str], Path], spawned: None)
 def test_a_sample_that_is_left_midway_does_not_disturb_the_next(
     clip: Callable[[str], Path],
 ) -> None:
-    with open_clip(clip("mp4")) as caged:
+    with open_clip(clip("mp4")) as sandboxed:
         for taken in range(8):
-            frames = caged.sample(None)
+            frames = sandboxed.sample(None)
             for expected in range(taken):
                 assert number_of(next(frames).image) == expected
-            assert number_of(caged.frame_at(0.8).image) == 20
-            assert caged.describe().frames == FRAMES
+            assert number_of(sandboxed.frame_at(0.8).image) == 20
+            assert sandboxed.describe().frames == FRAMES
             if taken:
                 with pytest.raises(ValueError, match="another sample"):
                     next(frames)
-        assert len(list(caged.sample(3))) == 3
+        assert len(list(sandboxed.sample(3))) == 3
 
 
 def test_frames_stay_as_they_were(clip: Callable[[str], Path]) -> None:
     """The memory that they came in is used again for the next."""
-    with open_clip(clip("mp4")) as caged:
-        kept = list(caged.sample(None))
+    with open_clip(clip("mp4")) as sandboxed:
+        kept = list(sandboxed.sample(None))
         assert [number_of(frame.image) for frame in kept] == list(range(FRAMES))
         assert all(frame.image.flags.writeable and frame.image.flags.owndata for frame in kept)
     assert [number_of(frame.image) for frame in kept] == list(range(FRAMES))
@@ -165,13 +175,13 @@ def test_frames_stay_as_they_were(clip: Callable[[str], Path]) -> None:
 
 def test_frames_are_decoded_ahead(clip: Callable[[str], Path]) -> None:
     """While the app works on a frame, others arrive in the memory it shares."""
-    with open_clip(clip("mp4")) as caged:
-        frames = caged.sample(None)
+    with open_clip(clip("mp4")) as sandboxed:
+        frames = sandboxed.sample(None)
         next(frames)
         arrived = []
         until = time.monotonic() + 20
         while len(arrived) < 2 and time.monotonic() < until:
-            slots = caged._slots
+            slots = sandboxed._slots
             assert slots is not None
             arrived = [number for number in map(number_of, slots) if number in (1, 2, 3, 4)]
             time.sleep(0.01)
@@ -183,8 +193,8 @@ def test_many_clips_at_once(clip: Callable[[str], Path]) -> None:
     found: dict[int, list[int]] = {}
 
     def read(place: int) -> None:
-        with open_clip(clip(kinds[place])) as caged:
-            found[place] = [number_of(frame.image) for frame in caged.sample(None)]
+        with open_clip(clip(kinds[place])) as sandboxed:
+            found[place] = [number_of(frame.image) for frame in sandboxed.sample(None)]
 
     for kind in KINDS:
         clip(kind)
@@ -216,16 +226,16 @@ def alive(process: int) -> bool:
 def test_a_crash_ends_one_clip_with_one_sentence(
     clip: Callable[[str], Path], sent: signal.Signals, when: str
 ) -> None:
-    with open_clip(clip("mp4")) as caged, open_clip(clip("mkv")) as other:
-        frames = caged.sample(None)
+    with open_clip(clip("mp4")) as sandboxed, open_clip(clip("mkv")) as other:
+        frames = sandboxed.sample(None)
         if when == "midway":
             next(frames)
-        os.kill(caged.process, sent)
+        os.kill(sandboxed.process, sent)
         with pytest.raises(ClipError) as caught:
             list(frames)
         assert "made the decoder fail" in says(caught)
         assert len(list(other.sample(None))) == FRAMES
-        assert not alive(caged.process)
+        assert not alive(sandboxed.process)
     with open_clip(clip("mp4")) as again:
         assert len(list(again.sample(None))) == FRAMES
 
@@ -233,13 +243,13 @@ def test_a_crash_ends_one_clip_with_one_sentence(
 def test_the_app_goes_on_after_a_crash(
     clip: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened: list[CagedClip] = []
+    opened: list[SandboxedClip] = []
 
-    def noted(*arguments: Any) -> CagedClip:
+    def noted(*arguments: Any) -> SandboxedClip:
         opened.append(open_clip(*arguments))
         return opened[-1]
 
-    monkeypatch.setattr(analysis, "open_clip", noted)
+    monkeypatch.setattr(scan, "open_clip", noted)
     gate = threading.Semaphore(0)
     jobs = Jobs(StandInEngine(one_face, gate), at_once=1)
     evil, waiting = (
@@ -259,23 +269,23 @@ def test_the_app_goes_on_after_a_crash(
 
 
 def test_a_hang_is_noticed(clip: Callable[[str], Path]) -> None:
-    with open_clip(clip("mp4"), limits=Limits(stall=1)) as caged:
-        frames = caged.sample(None)
+    with open_clip(clip("mp4"), limits=Limits(stall=1)) as sandboxed:
+        frames = sandboxed.sample(None)
         next(frames)
-        os.kill(caged.process, signal.SIGSTOP)
+        os.kill(sandboxed.process, signal.SIGSTOP)
         with pytest.raises(ClipError) as caught:
             list(frames)
         assert "made no progress for 1 s" in says(caught)
-        assert not alive(caged.process)
+        assert not alive(sandboxed.process)
 
 
 def test_computing_time_is_limited(tmp_path: Path) -> None:
     path = write(tmp_path / "long.mp4", 60)
-    with open_clip(path, limits=Limits(cpu=1)) as caged:
+    with open_clip(path, limits=Limits(cpu=1)) as sandboxed:
 
         def for_long() -> None:
             for _ in range(2000):
-                list(caged.sample(None))
+                list(sandboxed.sample(None))
 
         with pytest.raises(ClipError) as caught:
             for_long()
@@ -294,12 +304,12 @@ def test_memory_is_limited(tmp_path: Path) -> None:
 def test_the_processes_of_an_app_that_was_killed_end(clip: Callable[[str], Path]) -> None:
     code = f"""
 import sys, time
-from detector import cage_process
-from detector.caged_clip import open_clip
-caged = open_clip({str(clip("mp4"))!r})
-frames = caged.sample(None)
+from detector.media.sandbox import fork_server
+from detector.media.sandboxed_clip import open_clip
+sandboxed = open_clip({str(clip("mp4"))!r})
+frames = sandboxed.sample(None)
 next(frames)
-print(caged.process, cage_process._nursery.number, flush=True)
+print(sandboxed.process, fork_server._fork_server.number, flush=True)
 time.sleep(600)
 """
     app = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE)
@@ -331,8 +341,8 @@ def test_nothing_is_left_behind(clip: Callable[[str], Path], tmp_path: Path) -> 
     gc.collect()
     files = len(os.listdir("/proc/self/fd"))
     for _ in range(10):
-        with open_clip(path) as caged:
-            next(caged.sample(None))
+        with open_clip(path) as sandboxed:
+            next(sandboxed.sample(None))
         abandoned = open_clip(path)
         process = abandoned.process
         next(abandoned.sample(None))
@@ -349,20 +359,20 @@ def test_nothing_is_left_behind(clip: Callable[[str], Path], tmp_path: Path) -> 
 
 def test_a_nursery_that_was_killed_is_started_again(clip: Callable[[str], Path]) -> None:
     probe(clip("mp4"))
-    number = cage_process._nursery.number
+    number = fork_server._fork_server.number
     assert number is not None
     os.kill(number, signal.SIGKILL)
     assert probe(clip("mp4")).frames == FRAMES
-    assert cage_process._nursery.number != number
+    assert fork_server._fork_server.number != number
 
 
 def test_where_no_process_can_be_started(
     clip: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cage_process, "_nursery", cage_process.Nursery())
+    monkeypatch.setattr(fork_server, "_nursery", fork_server.ForkServer())
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     for forks in (True, False):
-        monkeypatch.setattr(cage_process, "FORKS", forks)
+        monkeypatch.setattr(fork_server, "FORKS", forks)
         with pytest.raises(ClipError) as caught:
             open_clip(clip("mp4"))
         assert "cannot be started" in says(caught)
@@ -372,14 +382,14 @@ def test_secrets_of_the_app_are_not_passed_on(
     clip: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://user:secret@host/base")
-    monkeypatch.setattr(cage_process, "_nursery", nursery := cage_process.Nursery())
-    with open_clip(clip("mp4")) as caged:
+    monkeypatch.setattr(fork_server, "_nursery", nursery := fork_server.ForkServer())
+    with open_clip(clip("mp4")) as sandboxed:
         surroundings = Path(f"/proc/{nursery.number}/environ").read_bytes()
         files = os.listdir(f"/proc/{nursery.number}/fd")
         assert b"secret" not in surroundings
         assert b"DATABASE_URL" not in surroundings
         assert len(files) <= 5  # three that lead nowhere, and the channel
-        assert caged.frames == FRAMES
+        assert sandboxed.frames == FRAMES
     nursery._stop()
 
 
@@ -387,7 +397,7 @@ def test_secrets_of_the_app_are_not_passed_on(
 
 
 class Impostor:
-    """Answers in place of the caged process, whatever it likes."""
+    """Answers in place of the sandboxed process, whatever it likes."""
 
     def __init__(self, answers: list[tuple[dict[str, object], bytes]]) -> None:
         ours, theirs = Channel.pair()
@@ -434,13 +444,13 @@ def test_a_lie_ends_the_clip(
     clip: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch, lie: str
 ) -> None:
     path = clip("mp4")
-    monkeypatch.setattr(cage_process, "start", lambda: Impostor(LIES[lie]))
-    monkeypatch.setattr(caged_clip, "give_time", lambda process, seconds, limits: None)
+    monkeypatch.setattr(fork_server, "start", lambda: Impostor(LIES[lie]))
+    monkeypatch.setattr(sandboxed_clip, "give_time", lambda process, seconds, limits: None)
 
     def use() -> None:
-        with open_clip(path, limits=Limits(stall=1)) as caged:
-            list(caged.sample(None))
-            caged.describe()
+        with open_clip(path, limits=Limits(stall=1)) as sandboxed:
+            list(sandboxed.sample(None))
+            sandboxed.describe()
 
     with pytest.raises(ClipError) as caught:
         use()
@@ -452,7 +462,7 @@ def test_a_refusal_cannot_steer_a_terminal(
 ) -> None:
     evil = "\x1b[2J\r\nred\x07 " + "x" * 9000
     monkeypatch.setattr(
-        cage_process, "start", lambda: Impostor([({"is": "refused", "says": evil}, b"")])
+        fork_server, "start", lambda: Impostor([({"is": "refused", "says": evil}, b"")])
     )
     with pytest.raises(ClipError) as caught:
         open_clip(clip("mp4"))
@@ -518,20 +528,20 @@ def test_messages_arrive_whole(channels: tuple[Channel, Channel], tmp_path: Path
 
 DENYING = """
 import ctypes, json, struct, sys
-from detector import cage
-cage.drop_privileges()
+from detector.media.sandbox import linux, seccomp
+linux.drop_privileges()
 allow, deny = (6, 0, 0, 0x7FFF0000), (6, 0, 0, 0x00050001)
 steps = [(0x20, 0, 0, 0)]
 for number in {numbers}:
     steps += [(0x15, 0, 1, number), deny]
 code = b"".join(struct.pack("=HBBI", *step) for step in [*steps, allow])
-program = cage._Program(len(code) // 8, code)
-machine = cage._MACHINES[__import__("platform").machine()]
-assert ctypes.CDLL(None).syscall(cage._SECCOMP[machine], 1, 0, ctypes.byref(program)) == 0
-from detector.caged_clip import describe_cage, open_clip
-print(json.dumps({{layer.name: layer.holds for layer in describe_cage()}}))
-with open_clip({path!r}) as caged:
-    print(len(list(caged.sample(None))))
+program = seccomp._Program(len(code) // 8, code)
+machine = seccomp.MACHINES[__import__("platform").machine()]
+assert ctypes.CDLL(None).syscall(seccomp._SECCOMP[machine], 1, 0, ctypes.byref(program)) == 0
+from detector.media.sandboxed_clip import describe_sandbox, open_clip
+print(json.dumps({{layer.name: layer.holds for layer in describe_sandbox()}}))
+with open_clip({path!r}) as sandboxed:
+    print(len(list(sandboxed.sample(None))))
 """
 
 
@@ -539,8 +549,8 @@ with open_clip({path!r}) as caged:
     ("numbers", "missing"),
     [
         ("(444,)", {"files"}),
-        ("(cage._SECCOMP[machine_],)", {"system calls"}),
-        ("(444, cage._SECCOMP[machine_], 272, 97)", {"files", "system calls", "network"}),
+        ("(seccomp._SECCOMP[machine_],)", {"system calls"}),
+        ("(444, seccomp._SECCOMP[machine_], 272, 97)", {"files", "system calls", "network"}),
     ],
     ids=["no Landlock", "no seccomp", "none of them"],
 )
@@ -548,8 +558,8 @@ def test_where_a_container_denies_layers_the_others_hold(
     clip: Callable[[str], Path], numbers: str, missing: set[str]
 ) -> None:
     code = DENYING.format(numbers=numbers, path=str(clip("mp4"))).replace(
-        "cage.drop_privileges()",
-        "cage.drop_privileges()\nmachine_ = cage._MACHINES[__import__('platform').machine()]",
+        "linux.drop_privileges()",
+        "linux.drop_privileges()\nmachine_ = seccomp.MACHINES[__import__('platform').machine()]",
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
@@ -557,7 +567,7 @@ def test_where_a_container_denies_layers_the_others_hold(
     assert done.returncode == 0, done.stderr
     layers, frames = done.stdout.splitlines()
     held = json.loads(layers)
-    usual = {layer.name for layer in describe_cage() if layer.holds}
+    usual = {layer.name for layer in describe_sandbox() if layer.holds}
     assert {name for name, holds in held.items() if holds} >= usual - missing - {"network"}
     assert not any(held[name] for name in missing)
     assert int(frames) == FRAMES
@@ -571,15 +581,15 @@ def test_where_memory_files_and_proc_are_denied(
 
     monkeypatch.setattr(os, "memfd_create", denied)
     monkeypatch.delattr(os, "O_PATH")
-    with open_clip(clip("mp4")) as caged, ClipReader(clip("mp4")) as plain:
-        assert [number_of(frame.image) for frame in caged.sample(None)] == list(range(FRAMES))
-        assert caged.describe() == plain.describe()
+    with open_clip(clip("mp4")) as sandboxed, ClipReader(clip("mp4")) as plain:
+        assert [number_of(frame.image) for frame in sandboxed.sample(None)] == list(range(FRAMES))
+        assert sandboxed.describe() == plain.describe()
 
 
-def test_importing_the_cage_is_cheap() -> None:
+def test_importing_the_sandbox_is_cheap() -> None:
     for module, heavy in (
-        ("caged_clip", ("torch", "streamlit", "openvino", "c2pa")),
-        ("cage_worker", ("torch", "streamlit", "openvino")),
+        ("media.sandboxed_clip", ("torch", "streamlit", "openvino", "c2pa")),
+        ("media.sandbox.worker", ("torch", "streamlit", "openvino")),
     ):
         loaded = f"[name for name in {heavy} if name in sys.modules]"
         assert python(f"import sys, detector.{module}; print({loaded})") == "[]"

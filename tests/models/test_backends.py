@@ -11,14 +11,17 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from detector import backends, openvino_scoring, scoring
-from detector.analysis import Engine
-from detector.backends import BACKENDS, backend_named, choose, cpu_features, cpu_remark
+from detector.analysis.engine import Engine
 from detector.errors import BackendError, ModelError, OutOfMemory
-from detector.scoring import in_batches, load_scorer
-from detector.torch_scoring import TorchScorer
-from detector.weights import EnsembleSpec, QuantizedSpec, read_ensemble
-from tests.expected_logits import crops
+from detector.models import backends, openvino_scorer
+from detector.models import scorer as scoring
+from detector.models.backends import backend_named, choose, cpu_features, cpu_remark
+from detector.models.load import load_scorer
+from detector.models.scorer import in_batches
+from detector.models.spec import EnsembleSpec, QuantizedSpec, read_ensemble
+from detector.models.torch_scorer import TorchScorer
+from detector.settings import BACKENDS
+from tests.helpers.expected_logits import crops
 
 
 def with_int8(folder: Path, *, of: str | None = None) -> EnsembleSpec:
@@ -186,7 +189,7 @@ def test_openvino_without_memory_halves_its_batch(
             return type("Tensor", (), {"data": np.ones(1, np.float32)})
 
     model = type("Model", (), {"create_infer_request": lambda self: Request()})()
-    forward = openvino_scoring._forward(model)
+    forward = openvino_scorer._forward(model)
     assert in_batches(forward, crops(), 4).tolist() == [1] * 4
     assert Request.sizes == [4, 2, 1, 1, 1, 1]
 

@@ -12,8 +12,9 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from detector.errors import ModelError
-from detector.networks import FaceNetwork, load_network, load_weights, normalise
-from detector.weights import NetworkSpec, read_ensemble, sha256_of
+from detector.files import sha256_of
+from detector.models.networks import FaceNetwork, load_network, load_weights, normalise
+from detector.models.spec import NetworkSpec, read_ensemble
 
 
 @pytest.fixture(scope="module")

@@ -8,15 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from detector.faces import ConfirmedFaces
-from detector.openvino_scoring import OpenVinoScorer
-from detector.weights import read_ensemble
-
-ROOT = Path(__file__).resolve().parents[1]
+from detector.faces.blazeface import ConfirmedFaces
+from detector.models.openvino_scorer import OpenVinoScorer
+from detector.models.spec import read_ensemble
+from tests.helpers.processes import ROOT
 
 TOGETHER = """
 import sys, threading, numpy as np
-from detector.faces import BlazeFace
+from detector.faces.blazeface import BlazeFace
 sys.setswitchinterval(1e-5)
 together, found = threading.Barrier(6), []
 

@@ -9,16 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from detector import cli, installed_models
-from detector.analysis import Engine, Settings, analyse
+from detector.analysis.engine import Engine, describe, expected_fingerprint
+from detector.analysis.scan import scan
+from detector.analysis.verify import verify
+from detector.commands import cli
 from detector.errors import ModelError
-from detector.folder_scan import expected_fingerprint
-from detector.installed_models import VARIABLE, installed, matching, named
-from detector.scoring import describe, load_scorer
-from detector.verify import verify
-from detector.weights import MODELS, read_ensemble
-from tests.apptest import opened
-from tests.stand_ins import StandInEngine
+from detector.files import MODELS
+from detector.models import registry
+from detector.models.load import load_scorer
+from detector.models.registry import VARIABLE, find_by_weights, get_model, list_models
+from detector.models.spec import read_ensemble
+from detector.settings import Settings
+from tests.helpers.apptest import opened
+from tests.helpers.stand_ins import StandInEngine
 
 
 def install(folder: Path, *, weight: float = 0.5, version: str = "trial") -> Path:
@@ -41,13 +44,13 @@ def own(tmp_path: Path) -> Path:
 
 
 def names() -> list[str]:
-    return [one.name for one in installed()]
+    return [one.name for one in list_models()]
 
 
 def test_without_others_there_is_the_default() -> None:
     assert names()[0] == ""
-    assert installed()[0].title == "default"
-    assert named("").read() == named("default").read() == read_ensemble()
+    assert list_models()[0].title == "default"
+    assert get_model("").read() == get_model("default").read() == read_ensemble()
 
 
 def test_folders_of_the_variable_and_of_the_person(
@@ -63,19 +66,19 @@ def test_folders_of_the_variable_and_of_the_person(
     )
     assert names() == ["", "trial", "v2"]
     # The first folder that has the name counts.
-    assert named("trial").path.parent == tmp_path / "more" / "trial"
-    assert named("v2").read().networks[0].weight == 0.5
+    assert get_model("trial").path.parent == tmp_path / "more" / "trial"
+    assert get_model("v2").read().networks[0].weight == 0.5
 
 
 def test_shipped_folders_are_found_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(tmp_path / "models" / "old")
-    monkeypatch.setattr(installed_models, "MODELS", tmp_path / "models")
+    monkeypatch.setattr(registry, "MODELS", tmp_path / "models")
     assert "old" in names()
 
 
 def test_an_unknown_name_is_refused_in_one_sentence(own: Path) -> None:
     with pytest.raises(ModelError, match=r"as '\.\./x'; choose one of: default, trial"):
-        named("../x")
+        get_model("../x")
 
 
 def test_the_engine_keeps_models_apart(own: Path) -> None:
@@ -99,7 +102,7 @@ def test_another_ensemble_is_another_result_and_fingerprint(
     path = portraits["grace"]
     settings = Settings(4, backend="openvino-f32")
     other = dataclasses.replace(settings, models="trial")
-    before, after = (analyse(path, each, engine) for each in (settings, other))
+    before, after = (scan(path, each, engine) for each in (settings, other))
     assert [model.weight for model in after.models] == [0.5, 0.5]
     assert not after.bands.calibrated
     face, again = before.frames[0].faces[0], after.frames[0].faces[0]
@@ -111,13 +114,13 @@ def test_another_ensemble_is_another_result_and_fingerprint(
 
 
 def test_the_ensemble_of_a_result_is_found_again(own: Path, tmp_path: Path) -> None:
-    here, there = (describe(load_scorer("openvino-f32", one.read())) for one in installed())
-    assert matching(here) == ""
-    assert matching(there) == "trial"
+    here, there = (describe(load_scorer("openvino-f32", one.read())) for one in list_models())
+    assert find_by_weights(here) == ""
+    assert find_by_weights(there) == "trial"
     gone = tuple(dataclasses.replace(model, sha256="0" * 64) for model in here)
-    assert matching(gone) == ""
+    assert find_by_weights(gone) == ""
     (own / "ensemble.json").write_text("{}")
-    assert matching(there) == ""  # the weights are the default's, its shares are not
+    assert find_by_weights(there) == ""  # the weights are the default's, its shares are not
 
 
 @pytest.mark.parametrize("folder", [False, True], ids=["clip", "folder"])

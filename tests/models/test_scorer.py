@@ -15,23 +15,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from detector import openvino_scoring
-from detector.analysis import Engine
+from detector.analysis.engine import Engine, describe
 from detector.errors import ModelError
-from detector.openvino_scoring import OpenVinoScorer, cache_folder
-from detector.scoring import (
-    BATCH,
-    Scorer,
-    combine,
-    describe,
-    load_scorer,
-    probability,
-)
-from detector.sealed_file import SealedFile
-from detector.torch_scoring import TorchScorer
-from detector.weights import Bands, EnsembleSpec, NetworkSpec, read_ensemble
-from tests.expected_logits import EXPECTED, NAMES, crops
-from tests.processes import python
+from detector.models import openvino_scorer as openvino_scoring
+from detector.models.load import load_scorer
+from detector.models.openvino_scorer import ChecksummedFile, OpenVinoScorer, cache_folder
+from detector.models.scorer import BATCH, Scorer, combine, probability
+from detector.models.spec import Bands, EnsembleSpec, NetworkSpec, read_ensemble
+from detector.models.torch_scorer import TorchScorer
+from tests.helpers.expected_logits import EXPECTED, NAMES, crops
+from tests.helpers.processes import python
 
 SAME = 1e-3
 
@@ -265,7 +258,9 @@ DAMAGES: dict[str, Callable[[Path, Path], object]] = {
     ),
     "seal gone": lambda blob, seal: seal.unlink(),
     "seal of something else": lambda blob, seal: seal.write_text("00" * 32),
-    "sealed, and of another OpenVINO": lambda blob, seal: SealedFile(blob).write(b"<html></html>"),
+    "sealed, and of another OpenVINO": lambda blob, seal: ChecksummedFile(blob).write(
+        b"<html></html>"
+    ),
 }
 
 

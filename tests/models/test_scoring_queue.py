@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from detector.round_robin import RoundRobin
-from detector.turns import Turns
-from tests.processes import python
-from tests.stand_ins import BrightnessScorer
+from detector.concurrency.fair_queue import FairQueue
+from detector.models.scoring_queue import ScoringQueue
+from tests.helpers.processes import python
+from tests.helpers.stand_ins import BrightnessScorer
 
 TIMEOUT = 60
 
 
-def taken(queue: RoundRobin[str]) -> list[str]:
+def taken(queue: FairQueue[str]) -> list[str]:
     return [str(queue.get()) for _ in range(len(queue))]
 
 
@@ -32,7 +32,7 @@ def taken(queue: RoundRobin[str]) -> list[str]:
     ],
 )
 def test_each_owner_in_turn(items: str, order: str) -> None:
-    queue: RoundRobin[str] = RoundRobin()
+    queue: FairQueue[str] = FairQueue()
     for item in items.split():
         queue.put(item[0], item)
     foreseen = sorted(items.split(), key=lambda item: queue.ahead(item[0], item) or 0)
@@ -42,7 +42,7 @@ def test_each_owner_in_turn(items: str, order: str) -> None:
 
 
 def test_who_comes_late_waits_for_one_item_not_for_all() -> None:
-    queue: RoundRobin[str] = RoundRobin()
+    queue: FairQueue[str] = FairQueue()
     for number in range(5):
         queue.put("a", f"a{number}")
     assert queue.get() == "a0"
@@ -52,7 +52,7 @@ def test_who_comes_late_waits_for_one_item_not_for_all() -> None:
 
 
 def test_what_is_removed_is_not_taken() -> None:
-    queue: RoundRobin[str] = RoundRobin()
+    queue: FairQueue[str] = FairQueue()
     for item in ("a1", "b1", "a2"):
         queue.put(item[0], item)
     assert queue.remove("a") == ("a1", "a2")
@@ -62,7 +62,7 @@ def test_what_is_removed_is_not_taken() -> None:
 
 
 def test_closing_lets_everybody_go() -> None:
-    queue: RoundRobin[str] = RoundRobin()
+    queue: FairQueue[str] = FairQueue()
     got: list[Any] = []
     threads = [threading.Thread(target=lambda: got.append(queue.get())) for _ in range(3)]
     for thread in threads:
@@ -99,7 +99,7 @@ def batch(brightness: int, count: int = 2) -> np.ndarray:
 
 def test_a_short_clip_overtakes_a_long_one_batch_by_batch() -> None:
     scorer = Noting()
-    turns = Turns(scorer)
+    turns = ScoringQueue(scorer)
     with turns.join() as long, turns.join() as short:
         first = [long.submit(batch(number)) for number in range(4)]
         assert scorer.begun.acquire(timeout=TIMEOUT)
@@ -116,7 +116,7 @@ def test_a_short_clip_overtakes_a_long_one_batch_by_batch() -> None:
 def test_an_error_belongs_to_the_batch_that_had_it() -> None:
     scorer = Noting()
     scorer.gate.release(9)
-    with Turns(scorer).join() as place:
+    with ScoringQueue(scorer).join() as place:
         broken, whole = place.submit(batch(13)), place.submit(batch(20))
         with pytest.raises(ValueError, match="this batch only"):
             broken.result(TIMEOUT)
@@ -125,7 +125,7 @@ def test_an_error_belongs_to_the_batch_that_had_it() -> None:
 
 def test_who_leaves_takes_the_waiting_batches_along() -> None:
     scorer = Noting()
-    turns = Turns(scorer)
+    turns = ScoringQueue(scorer)
     with turns.join() as stays:
         with turns.join() as leaves:
             running = leaves.submit(batch(1))
@@ -142,7 +142,7 @@ def test_who_leaves_takes_the_waiting_batches_along() -> None:
 
 def test_a_process_may_end_while_its_networks_run() -> None:
     code = (
-        "import numpy as np; from detector.analysis import Engine; "
+        "import numpy as np; from detector.analysis.engine import Engine; "
         "place = Engine().turns().join(); crops = np.zeros((8, 304, 304, 3), np.uint8); "
         "[place.submit(crops) for _ in range(9)]; print('over')"
     )
@@ -150,7 +150,7 @@ def test_a_process_may_end_while_its_networks_run() -> None:
 
 
 def test_an_item_is_withdrawn_before_its_turn() -> None:
-    queue: RoundRobin[int] = RoundRobin()
+    queue: FairQueue[int] = FairQueue()
     for owner, item in (("a", 1), ("a", 2), ("b", 3)):
         queue.put(owner, item)
     assert queue.withdraw("a", 1)

@@ -14,8 +14,10 @@ import pytest
 from safetensors.numpy import save_file
 
 from detector.errors import ModelError
-from detector.weights import MODELS, Bands, check_hash, read_ensemble, sha256_of
-from tests.processes import python
+from detector.files import MODELS, sha256_of
+from detector.models.integrity import check_hash
+from detector.models.spec import Bands, read_ensemble
+from tests.helpers.processes import python
 
 META = {
     "arch": "resnet50",

@@ -15,21 +15,21 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from detector import jobs as jobs_module
-from detector.analysis import Engine
-from detector.clip import EXTENSIONS
-from detector.jobs import UNEXPECTED, Job, Jobs
-from detector.mediapipe_faces import PRIVACY_NOTE
+from detector.analysis.engine import Engine
+from detector.faces.mediapipe import PRIVACY_NOTE
+from detector.jobs import queue as jobs_module
+from detector.jobs.queue import UNEXPECTED, Job, Jobs
+from detector.media.clip import EXTENSIONS
 from detector.result import Analysis
 from detector.samples import samples
-from detector.wording import LIMITS, NOT_CALIBRATED, STATES, headline, meaning
+from detector.wording import LIMITATIONS, NOT_CALIBRATED, STATES, headline, meaning
 from pages.parts import session
 from pages.parts.text import plain, short
-from tests.bad_clips import BAD, NAMES
-from tests.clips import write
-from tests.stand_ins import StandInEngine, one_face
+from tests.helpers.bad_clips import BAD, NAMES
+from tests.helpers.clips import write
+from tests.helpers.processes import ROOT
+from tests.helpers.stand_ins import StandInEngine, one_face
 
-ROOT = Path(__file__).resolve().parents[1]
 TWO = "grid_two_faces_lbbc2a_lbax4n"
 WAIT = 120
 
@@ -124,7 +124,7 @@ def test_the_first_view_says_what_comes_and_what_it_cannot_know(stand_in: StandI
         "What you will get", "What it cannot know",
     ]  # fmt: skip
     said = words(app)
-    assert all(limit in said for limit in LIMITS)
+    assert all(limit in said for limit in LIMITATIONS)
     assert "never a verdict" in said
     assert any("Your clip is not sent anywhere" in line.value for line in app.sidebar.caption)
     assert not app.error
@@ -151,7 +151,7 @@ def test_an_uploaded_sample_shows_the_command_lines_numbers(
     sample_analyses: dict[str, Analysis],
     temporary: Path,
 ) -> None:
-    """`scan` prints what `analyse` gives (tests/test_cli.py); so does the page."""
+    """`scan` prints what `scan` gives (tests/commands/test_cli.py); so does the page."""
     use(engine)
     expected = sample_analyses[TWO]
     app = tab()

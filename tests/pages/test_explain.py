@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.helpers.processes import ROOT
+
 ORIGINAL = "Demonstration: the same portrait, unblended"
 
 

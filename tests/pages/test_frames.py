@@ -9,20 +9,20 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from detector.library import FrameFilter
-from detector.store import Store
-from tests.apptest import opened, words
-from tests.examples import Drawn, example
+from detector.library.store import Library
+from detector.library.types import FrameFilter
+from tests.helpers.apptest import opened, words
+from tests.helpers.examples import Drawn, example
 
 
 @pytest.fixture
-def library(_own_data_folder: None) -> Iterator[Store]:
-    with Store.open() as store:
+def library(_own_data_folder: None) -> Iterator[Library]:
+    with Library.open() as store:
         yield store
 
 
 @pytest.fixture
-def two(library: Store) -> tuple[int, int]:
+def two(library: Library) -> tuple[int, int]:
     """An analysis with two faces in six frames (the last empty), and one with one face in four."""
     first = library.add(example("first.mp4"), Drawn())
     return first, library.add(example("second.mp4", seed=1, frames=4, faces=1), Drawn())
@@ -48,7 +48,7 @@ def test_without_a_choice_the_whole_library_is_browsed(two: tuple[int, int]) -> 
     assert set(table(app)["Clip"]) == {"first.mp4", "second.mp4"}
 
 
-def test_one_analysis_by_its_number(two: tuple[int, int], library: Store) -> None:
+def test_one_analysis_by_its_number(two: tuple[int, int], library: Library) -> None:
     app = opened("frames", analysis=str(two[0]))
     shown = table(app)
     assert "Clip" not in shown  # it is the same in every row
@@ -81,7 +81,7 @@ def test_one_analysis_by_its_number(two: tuple[int, int], library: Store) -> Non
     ids="-".join,
 )
 def test_filters(
-    two: tuple[int, int], library: Store, state: dict[str, Any], filter: dict[str, Any]
+    two: tuple[int, int], library: Library, state: dict[str, Any], filter: dict[str, Any]
 ) -> None:
     expected = library.frames(FrameFilter(analyses=[two[0]], **filter)).items
     app = opened("frames", analysis=str(two[0]))
@@ -143,7 +143,7 @@ def test_the_grid_and_the_neighbours(two: tuple[int, int]) -> None:
     assert "frame 40 at" in _caption(app)
 
 
-def test_pages_are_turned_by_the_neighbours_too(library: Store) -> None:
+def test_pages_are_turned_by_the_neighbours_too(library: Library) -> None:
     id = library.add(example("long.mp4", frames=60, faces=1), Drawn())
     app = opened("frames", analysis=str(id))
     assert "page 1 of 2" in words(app)
@@ -170,7 +170,7 @@ def test_a_link_to_nothing_gets_one_sentence(two: tuple[int, int], link: str) ->
     assert "**15** rows" in words(app)
 
 
-def test_an_analysis_that_is_deleted_meanwhile(two: tuple[int, int], library: Store) -> None:
+def test_an_analysis_that_is_deleted_meanwhile(two: tuple[int, int], library: Library) -> None:
     app = opened("frames", analysis=f"{two[0]},{two[1]}")
     library.delete([two[0]])
     app.run()

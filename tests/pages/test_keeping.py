@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from detector.library import LibraryFilter
-from detector.store import Store
-from tests.apptest import opened, words
+from detector.library.store import Library
+from detector.library.types import LibraryFilter
+from tests.helpers.apptest import opened, words
 
 
 def checked(clip: Path, *, keep: bool = True) -> AppTest:
@@ -41,7 +41,7 @@ def clip(sample_clip: Callable[[str], Path]) -> Path:
 def test_kept_by_default_and_said_so_before_and_after(clip: Path) -> None:
     assert "Finished analyses are kept in the library" in words(opened("check"))
     app = checked(clip)
-    with Store.open() as library:
+    with Library.open() as library:
         (summary,) = library.search(LibraryFilter(text="mine.mp4")).items
         assert f"**Kept in the library** as number {summary.id}" in words(app)
         links = {link.label: link.proto.query_string for link in app.page_link}

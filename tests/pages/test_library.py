@@ -12,23 +12,23 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from detector.library import NO_BAND, LibraryFilter
-from detector.store import Store
-from tests.apptest import opened, words
-from tests.examples import Drawn, example
+from detector.library.store import Library
+from detector.library.types import NO_BAND, LibraryFilter
+from tests.helpers.apptest import opened, words
+from tests.helpers.examples import Drawn, example
 
 HOSTILE = "<img src=x onerror=alert(1)> [a](http://evil.test) **b**.mp4"
 
 
 @pytest.fixture
-def library(_own_data_folder: None) -> Iterator[Store]:
+def library(_own_data_folder: None) -> Iterator[Library]:
     """The library that the page opens, still empty."""
-    with Store.open() as store:
+    with Library.open() as store:
         yield store
 
 
 @pytest.fixture
-def five(library: Store) -> dict[str, int]:
+def five(library: Library) -> dict[str, int]:
     """Five analyses that differ in all that can be filtered by, by name."""
     kinds: dict[str, dict[str, Any]] = {
         "strong.mp4": {"level": 4.0, "faces": 1, "duration": 3.0},
@@ -114,7 +114,7 @@ def test_where_nothing_matches_one_click_shows_everything(five: dict[str, int]) 
     assert len(names(app)) == 5
 
 
-def test_pages(library: Store) -> None:
+def test_pages(library: Library) -> None:
     for number in range(45):
         kind = "press" if number % 10 == 1 else "x"
         library.add(example(f"{number:02}-{kind}.mp4", seed=number, frames=1, faces=1))
@@ -131,7 +131,7 @@ def test_pages(library: Store) -> None:
     assert "**45** selected" in words(app)
 
 
-def test_select_tag_and_delete(five: dict[str, int], library: Store) -> None:
+def test_select_tag_and_delete(five: dict[str, int], library: Library) -> None:
     app = opened("library")
     chosen = [five["strong.mp4"], five["none.mp4"]]
     for id in chosen:
@@ -151,7 +151,7 @@ def test_select_tag_and_delete(five: dict[str, int], library: Store) -> None:
     assert "selected" not in words(app)
 
 
-def test_names_of_strangers_are_shown_as_they_are(library: Store) -> None:
+def test_names_of_strangers_are_shown_as_they_are(library: Library) -> None:
     id = library.add(example(HOSTILE), Drawn())
     library.set_note(id, HOSTILE)
     library.set_tags([id], ["[x](http://evil.test)"])
@@ -163,7 +163,7 @@ def test_names_of_strangers_are_shown_as_they_are(library: Store) -> None:
             assert not re.search(r"(?<!\\)<img|(?<!\\)\]\(http|\*\*b\*\*", text)
 
 
-def test_an_analysis_opens_by_its_number(five: dict[str, int], library: Store) -> None:
+def test_an_analysis_opens_by_its_number(five: dict[str, int], library: Library) -> None:
     id = five["strong.mp4"]
     app = opened("library", analysis=str(id))
     said = words(app)
@@ -196,7 +196,7 @@ def test_a_link_to_nothing_gets_one_sentence_and_the_way_back(
     assert len(names(app)) == 5
 
 
-def test_two_versions_of_one_clip_are_compared_face_by_face(library: Store) -> None:
+def test_two_versions_of_one_clip_are_compared_face_by_face(library: Library) -> None:
     clip = "c" * 64
     ids = [library.add(example("one.mp4", seed=seed, clip=clip, version=version), Drawn())
            for seed, version in ((0, "v0"), (0, "v1"), (7, "v1"))]  # fmt: skip
@@ -235,7 +235,9 @@ def test_a_folder_that_cannot_be_scanned(path: str, sentence: str, tmp_path: Pat
     assert sentence in app.error[0].value
 
 
-def test_an_opened_analysis_is_what_feature_maps_show(five: dict[str, int], library: Store) -> None:
+def test_an_opened_analysis_is_what_feature_maps_show(
+    five: dict[str, int], library: Library
+) -> None:
     id = five["strong.mp4"]
     app = opened("feature_maps", analysis=str(id))
     assert app.selectbox(key="clip").value == f"kept-{id}"
@@ -255,7 +257,7 @@ def foreign(path: Path) -> None:
 
 
 def newer(path: Path) -> None:
-    Store.open(path).close()
+    Library.open(path).close()
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE veriframe_schema SET version_num = '9999'")
 

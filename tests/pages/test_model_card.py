@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from detector.evaluation_result import Group, write
-from detector.model_card_text import INTENDED, NO_GROUPS
-from pages.parts import card
-from tests.apptest import opened, words
-from tests.measured import evaluation, metrics, run
-from tests.test_model_card import fill
+from detector.evaluation.model_card.text import INTENDED, NO_GROUPS
+from detector.evaluation.result import Group, write
+from pages.parts import model_card
+from tests.evaluation.model_card.test_card import fill
+from tests.helpers.apptest import opened, words
+from tests.helpers.measured import evaluation, metrics, run
 
 TABS = ["Error rates", "Bands and calibration", "After re-encoding", "When it does not judge",
         "Known failures", "Training", "Versions"]  # fmt: skip
@@ -26,7 +26,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the page looks; nothing is in it yet."""
     place = tmp_path / "card"
     place.mkdir()
-    monkeypatch.setattr(card, "MODEL_CARD", place)
+    monkeypatch.setattr(model_card, "MODEL_CARD", place)
     return place
 
 
@@ -96,7 +96,7 @@ def test_without_weights_it_says_so(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(folder)
-    monkeypatch.setattr(card, "MODELS", shutil.copytree(folder, tmp_path / "none"))
+    monkeypatch.setattr(model_card, "MODELS", shutil.copytree(folder, tmp_path / "none"))
     app = opened("model_card")
     assert "cannot be read" in app.error[0].value
 

@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
-from detector.drawing import decode, draw_faces
-from detector.figures import track_colour
+from detector.palette import track_colour
+from detector.pictures.drawing import decode, draw_faces
 from detector.result import ScoredFace
-from tests.examples import example
+from tests.helpers.examples import example
 
 FACE = dataclasses.replace(
     example().frames[0].faces[0],

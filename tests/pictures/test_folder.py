@@ -11,9 +11,10 @@ import cv2
 import numpy as np
 import pytest
 
-from detector.clip import Frame
-from detector.evidence import PREVIEW_SIDE, Evidence
-from tests.clips import picture
+from detector.media.clip import Frame
+from detector.pictures.folder import PREVIEW_SIDE, PictureFolder
+from tests.helpers.clips import picture
+from tests.helpers.processes import ROOT
 
 
 def crop(seed: int) -> np.ndarray:
@@ -25,14 +26,14 @@ def frame(index: int, width: int = 128, height: int = 96) -> Frame:
 
 
 @pytest.fixture
-def evidence(tmp_path: Path) -> Evidence:
-    kept = Evidence(tmp_path / "new" / "folder")
+def evidence(tmp_path: Path) -> PictureFolder:
+    kept = PictureFolder(tmp_path / "new" / "folder")
     kept.add(frame(3), [(1, crop(1)), (12, crop(2))])
     kept.add(frame(40), [])
     return kept
 
 
-def test_crops_come_back_pixel_by_pixel(evidence: Evidence) -> None:
+def test_crops_come_back_pixel_by_pixel(evidence: PictureFolder) -> None:
     for track, seed in ((1, 1), (12, 2)):
         kept = evidence.face(3, track)
         assert kept is not None
@@ -42,7 +43,7 @@ def test_crops_come_back_pixel_by_pixel(evidence: Evidence) -> None:
         assert kept.flags.c_contiguous
 
 
-def test_a_png_is_what_a_browser_reads(evidence: Evidence) -> None:
+def test_a_png_is_what_a_browser_reads(evidence: PictureFolder) -> None:
     png = evidence.face_picture(3, 12)
     assert png is not None
     assert png.startswith(b"\x89PNG")
@@ -63,7 +64,7 @@ def test_a_png_is_what_a_browser_reads(evidence: Evidence) -> None:
 def test_previews_are_jpeg_in_true_colours_and_never_large(
     tmp_path: Path, width: int, height: int, shown: tuple[int, int]
 ) -> None:
-    kept = Evidence(tmp_path)
+    kept = PictureFolder(tmp_path)
     whole = frame(0, width, height)
     kept.add(whole, [])
     jpeg = kept.frame(0)
@@ -77,19 +78,19 @@ def test_previews_are_jpeg_in_true_colours_and_never_large(
 
 
 @pytest.mark.parametrize(("index", "track"), [(3, 2), (4, 1), (40, 1), (-1, 1)])
-def test_what_was_not_kept_is_none(evidence: Evidence, index: int, track: int) -> None:
+def test_what_was_not_kept_is_none(evidence: PictureFolder, index: int, track: int) -> None:
     assert evidence.face(index, track) is None
     assert evidence.face_picture(index, track) is None
     assert not evidence.has_face(index, track)
 
 
-def test_frames_are_kept_by_their_index(evidence: Evidence) -> None:
+def test_frames_are_kept_by_their_index(evidence: PictureFolder) -> None:
     assert evidence.frame(3) != evidence.frame(40)
     assert evidence.frame(40) is not None
     assert evidence.frame(4) is None
 
 
-def test_a_damaged_crop_is_none(evidence: Evidence) -> None:
+def test_a_damaged_crop_is_none(evidence: PictureFolder) -> None:
     (path,) = (path for path in evidence.folder.glob("face-*") if path.name.endswith("-12.png"))
     path.write_bytes(b"no picture")
     assert evidence.face(3, 12) is None
@@ -97,12 +98,12 @@ def test_a_damaged_crop_is_none(evidence: Evidence) -> None:
 
 def test_nothing_is_written_before_the_first_picture(tmp_path: Path) -> None:
     folder = tmp_path / "none"
-    kept = Evidence(folder)
+    kept = PictureFolder(folder)
     assert kept.frame(0) is None
     assert not folder.exists()
 
 
-def test_removing_takes_everything_and_may_be_repeated(evidence: Evidence) -> None:
+def test_removing_takes_everything_and_may_be_repeated(evidence: PictureFolder) -> None:
     assert len(list(evidence.folder.iterdir())) == 4
     evidence.remove()
     assert not evidence.folder.exists()
@@ -116,8 +117,8 @@ FULL_DISK = """
 import resource, sys
 from pathlib import Path
 from detector.errors import ClipError
-from detector.evidence import Evidence
-from tests.test_evidence import crop, frame
+from detector.pictures.folder import PictureFolder
+from tests.pictures.test_folder import crop, frame
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (12_000, 12_000))
 evidence = Evidence(Path(sys.argv[1]))
@@ -133,7 +134,7 @@ print(evidence.frame(1) is not None, evidence.has_face(1, 1))
 def test_a_full_disk_is_one_sentence_and_no_half_a_picture(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", FULL_DISK, str(tmp_path)],
-        check=True, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1],
+        check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT,
     )  # fmt: skip
     sentence, kept = done.stdout.splitlines()
     assert re.match(r"The pictures .* cannot be stored \(File too large\); free", sentence)
@@ -151,4 +152,4 @@ def test_another_error_of_the_disk_is_no_full_disk(
 
     monkeypatch.setattr(Path, "write_bytes", gone)
     with pytest.raises(OSError, match="Input/output error"):
-        Evidence(tmp_path).add(frame(0), [])
+        PictureFolder(tmp_path).add(frame(0), [])

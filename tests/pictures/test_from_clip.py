@@ -8,39 +8,43 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from detector.analysis import Engine, Settings, analyse
+from detector.analysis.engine import Engine
+from detector.analysis.scan import scan
 from detector.errors import ClipError
-from detector.evidence import Evidence
-from detector.recut import RecutPictures, cut_again, enlarge_copy
-from detector.store import Store
+from detector.library.store import Library
+from detector.pictures.folder import PictureFolder
+from detector.pictures.from_clip import ClipPictures, crop_from_clip, enlarge_copy
+from detector.settings import Settings
 
 
 def test_the_crop_is_the_one_that_was_scored(
     engine: Engine, sample_clip: Callable[[str], Path], tmp_path: Path
 ) -> None:
     clip = sample_clip("grid_two_faces_lbbc2a_lbax4n")
-    evidence = Evidence(tmp_path)
-    analysis = analyse(clip, Settings(frames=3), engine, evidence=evidence)
+    evidence = PictureFolder(tmp_path)
+    analysis = scan(clip, Settings(frames=3), engine, evidence=evidence)
     compared = 0
     for frame in analysis.frames:
         for face in frame.faces:
             kept = evidence.face(frame.index, face.track)
             assert kept is not None
-            np.testing.assert_array_equal(cut_again(clip, analysis.sampling, frame, face), kept)
+            np.testing.assert_array_equal(
+                crop_from_clip(clip, analysis.sampling, frame, face), kept
+            )
             compared += 1
     assert compared == 6
     small = enlarge_copy(kept[::2, ::2], analysis.sampling)
     assert small.shape == kept.shape
     assert small.dtype == np.uint8
     with pytest.raises(ClipError, match="cannot be opened; check that it exists"):
-        cut_again(tmp_path / "gone.mp4", analysis.sampling, analysis.frames[0], face)
-    with Store.open(tmp_path / "library.sqlite") as store:
+        crop_from_clip(tmp_path / "gone.mp4", analysis.sampling, analysis.frames[0], face)
+    with Library.open(tmp_path / "library.sqlite") as store:
         copies = store.evidence(store.add(analysis, evidence))
-        pictures = RecutPictures(copies, clip, analysis)
+        pictures = ClipPictures(copies, clip, analysis)
         last = analysis.frames[-1].index
         np.testing.assert_array_equal(pictures.face(last, face.track), kept)
         assert pictures.face(last, 99) is None
         assert pictures.frame(last) == copies.frame(last)
         assert pictures.face_picture(last, face.track) == copies.face_picture(last, face.track)
         assert pictures.has_face(last, face.track)
-        assert RecutPictures(copies, tmp_path / "gone", analysis).face(last, face.track) is None
+        assert ClipPictures(copies, tmp_path / "gone", analysis).face(last, face.track) is None

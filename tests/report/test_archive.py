@@ -10,17 +10,17 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from detector import archive as module
-from detector.archive import archive
 from detector.errors import ReportError
+from detector.library.store import Library
+from detector.report import archive as module
+from detector.report.archive import archive
 from detector.result import Analysis
-from detector.store import Store
-from tests.examples import Drawn, example
+from tests.helpers.examples import Drawn, example
 
 
 @pytest.fixture
-def library(tmp_path: Path) -> Iterator[Store]:
-    with Store.open(tmp_path / "library.sqlite") as opened:
+def library(tmp_path: Path) -> Iterator[Library]:
+    with Library.open(tmp_path / "library.sqlite") as opened:
         yield opened
 
 
@@ -30,7 +30,7 @@ def unpacked(content: bytes) -> dict[str, bytes]:
         return {name: file.read(name) for name in file.namelist()}
 
 
-def test_everything_that_was_chosen_is_in_it(library: Store) -> None:
+def test_everything_that_was_chosen_is_in_it(library: Library) -> None:
     analyses = [example(f"clip {number}.mp4", seed=number) for number in range(3)]
     ids = [library.add(analysis, Drawn()) for analysis in analyses]
     library.set_tags([ids[0]], ["desk", "=cmd()"])
@@ -60,13 +60,15 @@ def test_everything_that_was_chosen_is_in_it(library: Store) -> None:
     ids=["csv", "parquet", "list-only"],
 )  # fmt: skip
 def test_only_the_forms_that_were_asked_for(
-    library: Store, forms: list[str], expected: set[str]
+    library: Library, forms: list[str], expected: set[str]
 ) -> None:
     id = library.add(example())
     assert set(unpacked(archive(library, [id, 999], forms))) == expected
 
 
-def test_too_many_or_none_get_one_sentence(library: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_or_none_get_one_sentence(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
     id = library.add(example())
     with pytest.raises(ReportError, match="None of these analyses is in the library any more"):
         archive(library, [id + 1])
@@ -75,7 +77,9 @@ def test_too_many_or_none_get_one_sentence(library: Store, monkeypatch: pytest.M
         archive(library, [id, id + 1])
 
 
-def test_more_than_one_page_of_the_library(library: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_than_one_page_of_the_library(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "_PAGE", 2)
     ids = [library.add(example(seed=number, frames=1, faces=1)) for number in range(5)]
     listed = unpacked(archive(library, ids, []))["analyses.csv"]

@@ -18,17 +18,20 @@ import pyarrow.parquet as pq
 import pypdfium2
 import pytest
 
-from detector import report, report_pdf
-from detector.analysis import Engine, Settings, analyse
+from detector.analysis.engine import Engine
+from detector.analysis.scan import scan
 from detector.errors import ReportError, ResultError
-from detector.library import FrameFilter
-from detector.provenance import inspect
+from detector.library.store import Library
+from detector.library.types import FrameFilter
+from detector.media.sandboxed_provenance import inspect
+from detector.report import export, tables
+from detector.report.pdf import sections
 from detector.result import Analysis, json_schema
-from detector.store import Store
-from detector.wording import BANDS, LIMITS, STATES
-from tests.examples import Drawn, example
+from detector.settings import Settings
+from detector.wording import BANDS, LIMITATIONS, STATES
+from tests.helpers.examples import Drawn, example
+from tests.helpers.processes import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 SAMPLES = ROOT / "assets" / "samples"
 
 EXAMPLES = {
@@ -46,30 +49,30 @@ EXAMPLES = {
 
 @pytest.fixture(scope="module")
 def scanned(engine: Engine) -> Analysis:
-    return analyse(SAMPLES / "grid_two_faces_lbbc2a_lbax4n.mp4", Settings(frames=3), engine)
+    return scan(SAMPLES / "grid_two_faces_lbbc2a_lbax4n.mp4", Settings(frames=3), engine)
 
 
 # --- JSON and its schema --------------------------------------------------------------------
 
 
 def test_published_schema_is_that_of_the_code() -> None:
-    published = json.loads(report.SCHEMA_FILE.read_text())
-    hint = 'python -c "from detector.report import write_schema; write_schema()"'
+    published = json.loads(export.SCHEMA_FILE.read_text())
+    hint = 'python -c "from detector.report.export import write_schema; write_schema()"'
     assert published == json_schema(), f"the schema has changed; write it again: {hint}"
     jsonschema.Draft202012Validator.check_schema(published)
 
 
 @pytest.mark.parametrize("analysis", EXAMPLES.values(), ids=EXAMPLES)
 def test_results_fit_the_schema(analysis: Analysis) -> None:
-    schema = json.loads(report.SCHEMA_FILE.read_text())
-    jsonschema.Draft202012Validator(schema).validate(json.loads(report.to_json(analysis)))
-    assert Analysis.from_json(report.to_json(analysis)) == analysis
+    schema = json.loads(export.SCHEMA_FILE.read_text())
+    jsonschema.Draft202012Validator(schema).validate(json.loads(export.to_json(analysis)))
+    assert Analysis.from_json(export.to_json(analysis)) == analysis
 
 
 def test_a_real_result_fits_the_schema(scanned: Analysis) -> None:
-    schema = json.loads(report.SCHEMA_FILE.read_text())
-    jsonschema.Draft202012Validator(schema).validate(json.loads(report.to_json(scanned)))
-    assert Analysis.from_json(report.to_json(scanned)) == scanned
+    schema = json.loads(export.SCHEMA_FILE.read_text())
+    jsonschema.Draft202012Validator(schema).validate(json.loads(export.to_json(scanned)))
+    assert Analysis.from_json(export.to_json(scanned)) == scanned
 
 
 HAND_EDITS = {
@@ -82,10 +85,10 @@ HAND_EDITS = {
 
 @pytest.mark.parametrize(("old", "new"), HAND_EDITS.values(), ids=HAND_EDITS)
 def test_a_report_edited_by_hand_is_refused(old: str | None, new: str | None) -> None:
-    text = report.to_json(example(level=-3.0)).decode()
+    text = export.to_json(example(level=-3.0)).decode()
     edited = text[:-200] if old is None else text.replace(old, str(new), 1)
     assert edited != text
-    schema = json.loads(report.SCHEMA_FILE.read_text())
+    schema = json.loads(export.SCHEMA_FILE.read_text())
     if old is not None:
         assert not jsonschema.Draft202012Validator(schema).is_valid(json.loads(edited))
     with pytest.raises(ResultError) as caught:
@@ -131,12 +134,12 @@ def check_rows(rows: list[dict], analysis: Analysis) -> None:
 
 @pytest.mark.parametrize("analysis", EXAMPLES.values(), ids=EXAMPLES)
 def test_csv_holds_every_score_in_full(analysis: Analysis) -> None:
-    check_rows(read_csv(report.to_csv(analysis)), analysis)
+    check_rows(read_csv(tables.to_csv(analysis)), analysis)
 
 
 @pytest.mark.parametrize("analysis", EXAMPLES.values(), ids=EXAMPLES)
 def test_parquet_holds_every_score_in_full(analysis: Analysis) -> None:
-    table = pq.read_table(io.BytesIO(report.to_parquet(analysis)))
+    table = pq.read_table(io.BytesIO(tables.to_parquet(analysis)))
     check_rows(table.to_pylist(), analysis)
     about = json.loads(table.schema.metadata[b"veriframe"])
     assert [entry["clip_sha256"] for entry in about] == [analysis.clip.sha256]
@@ -145,7 +148,7 @@ def test_parquet_holds_every_score_in_full(analysis: Analysis) -> None:
 
 
 def test_several_analyses_in_one_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report, "_BATCH", 7)  # so that parts with other columns meet
+    monkeypatch.setattr(export, "_BATCH", 7)  # so that parts with other columns meet
     other = example("b.mp4", seed=2)
     fewer = dataclasses.replace(
         other,
@@ -162,15 +165,15 @@ def test_several_analyses_in_one_file(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
     )
     both = [fewer, example()]
-    rows = pq.read_table(io.BytesIO(report.to_parquet(both))).to_pylist()
+    rows = pq.read_table(io.BytesIO(tables.to_parquet(both))).to_pylist()
     check_rows(rows[: len(rows) // 2], fewer)
     check_rows(rows[len(rows) // 2 :], example())
     assert rows[0]["logit_xception"] is None
-    lines = read_csv(report.to_csv(both))
+    lines = read_csv(tables.to_csv(both))
     assert [line["clip_name"] for line in lines] == ["b.mp4"] * 11 + ["clip.mp4"] * 11
     assert lines[0]["logit_xception"] == ""
-    assert len(read_csv(report.to_csv([]))) == 0
-    assert pq.read_table(io.BytesIO(report.to_parquet([]))).num_rows == 0
+    assert len(read_csv(tables.to_csv([]))) == 0
+    assert pq.read_table(io.BytesIO(tables.to_parquet([]))).num_rows == 0
 
 
 NAMES = {
@@ -184,21 +187,21 @@ NAMES = {
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
 def test_no_name_becomes_a_formula(name: str) -> None:
-    rows = read_csv(report.to_csv(example(name)))
+    rows = read_csv(tables.to_csv(example(name)))
     assert rows[0]["clip_name"] == "'" + name
     # Only text: a number that is negative stays a number.
     assert any(row["logit"].startswith("-") for row in rows)
 
 
 def test_what_is_filtered_is_exported(tmp_path: Path) -> None:
-    with Store.open(tmp_path / "library.sqlite") as library:
+    with Library.open(tmp_path / "library.sqlite") as library:
         library.add(example("a.mp4", seed=1, frames=9))
         library.add(example("b.mp4", seed=2, version="v1"))
         chosen = FrameFilter(disagree=True, usable=True)
         expected = library.frames(chosen, sort="-score").items
-        lines = read_csv(report.filtered_csv(library, chosen, "-score"))
-        table = pq.read_table(io.BytesIO(report.filtered_parquet(library, chosen, "-score")))
-        nothing = read_csv(report.filtered_csv(library, FrameFilter(score=(2, None))))
+        lines = read_csv(tables.filtered_csv(library, chosen, "-score"))
+        table = pq.read_table(io.BytesIO(tables.filtered_parquet(library, chosen, "-score")))
+        nothing = read_csv(tables.filtered_csv(library, FrameFilter(score=(2, None))))
     assert 0 < len(expected) < 16
     assert [float(line["score"]) for line in lines] == [row.score for row in expected]
     assert [row["score"] for row in table.to_pylist()] == [row.score for row in expected]
@@ -209,10 +212,10 @@ def test_what_is_filtered_is_exported(tmp_path: Path) -> None:
 
 def test_exports_of_the_store_and_of_the_analysis_are_the_same(tmp_path: Path) -> None:
     analysis = example(frames=9)
-    with Store.open(tmp_path / "library.sqlite") as library:
+    with Library.open(tmp_path / "library.sqlite") as library:
         id = library.add(analysis)
-        kept = report.filtered_csv(library, FrameFilter(analyses=[id]))
-    assert kept == report.to_csv(analysis)
+        kept = tables.filtered_csv(library, FrameFilter(analyses=[id]))
+    assert kept == tables.to_csv(analysis)
 
 
 # --- PDF ------------------------------------------------------------------------------------
@@ -234,14 +237,14 @@ def flat(text: str) -> str:
 
 @pytest.mark.parametrize("analysis", EXAMPLES.values(), ids=EXAMPLES)
 def test_pdf_says_what_the_analysis_says(analysis: Analysis) -> None:
-    content = report.to_pdf(analysis, Drawn())
+    content = export.to_pdf(analysis, Drawn())
     texts = pages(content)
     text = flat(" ".join(texts))
     finding = analysis.finding
     assert BANDS[finding.band] in text if finding.band else STATES[finding.states[0]] in text
     for reason in finding.reasons:
         assert flat(reason)[:60] in text
-    for limit in LIMITS:
+    for limit in LIMITATIONS:
         assert flat(limit)[:60] in text
     for model in analysis.models:
         assert model.sha256 in text.replace(" ", "")
@@ -257,8 +260,8 @@ def test_pdf_says_what_the_analysis_says(analysis: Analysis) -> None:
 
 
 def test_pdf_is_a4_and_the_same_every_time() -> None:
-    content = report.to_pdf(example(), Drawn())
-    assert content == report.to_pdf(example(), Drawn())
+    content = export.to_pdf(example(), Drawn())
+    assert content == export.to_pdf(example(), Drawn())
     document = pypdfium2.PdfDocument(content)
     for page in document:
         assert page.get_size() == pytest.approx((595.28, 841.89), abs=0.1)
@@ -266,7 +269,7 @@ def test_pdf_is_a4_and_the_same_every_time() -> None:
 
 
 def test_pdf_pages_are_drawn_within_their_margins() -> None:
-    content = report.to_pdf(example(frames=12, faces=2, level=2.0), Drawn(), heat_maps(example(
+    content = export.to_pdf(example(frames=12, faces=2, level=2.0), Drawn(), heat_maps(example(
         frames=12, faces=2, level=2.0)), inspect(SAMPLES / "grid_bbaf2n.mp4"))  # fmt: skip
     for number in range(len(pages(content))):
         image = grey(content, number)
@@ -287,7 +290,7 @@ def heat_maps(analysis: Analysis) -> dict:
 
 
 def test_chart_shows_scores_in_black_on_white() -> None:
-    low, high = (report.to_pdf(example(faces=1, level=v, frames=12)) for v in (-2.0, 2.0))
+    low, high = (export.to_pdf(example(faces=1, level=v, frames=12)) for v in (-2.0, 2.0))
 
     def middle_of_ink(content: bytes) -> float:
         image = grey(content, 0)
@@ -309,9 +312,9 @@ def test_chart_shows_scores_in_black_on_white() -> None:
 
 def test_pictures_of_the_strongest_frames_are_in_the_pdf() -> None:
     analysis = example(frames=12, faces=2)
-    bare, full = report.to_pdf(analysis), report.to_pdf(analysis, Drawn(), heat_maps(analysis))
+    bare, full = export.to_pdf(analysis), export.to_pdf(analysis, Drawn(), heat_maps(analysis))
     assert count_images(bare) == 0
-    assert count_images(full) == 3 * report_pdf.STRONGEST
+    assert count_images(full) == 3 * sections.STRONGEST
     assert "No pictures were kept" in flat(" ".join(pages(bare)))
     assert "where the networks looked" in flat(" ".join(pages(full)))
 
@@ -325,7 +328,7 @@ def count_images(content: bytes) -> int:
 
 def test_strongest_frames_are_the_highest_usable_ones_apart_in_time() -> None:
     analysis = example(frames=40, faces=2, duration=40.0)
-    chosen = report_pdf.strongest(analysis, 6)
+    chosen = sections.strongest(analysis, 6)
     assert len(chosen) == 6
     assert all(face.quality.usable for _, face in chosen)
     times = [frame.time for frame, _ in chosen]
@@ -336,14 +339,14 @@ def test_strongest_frames_are_the_highest_usable_ones_apart_in_time() -> None:
 
 
 def test_pdf_of_what_the_library_kept(tmp_path: Path) -> None:
-    with Store.open(tmp_path / "library.sqlite") as library:
+    with Library.open(tmp_path / "library.sqlite") as library:
         id = library.add(example(), Drawn())
-        content = report.to_pdf(library.get(id), library.evidence(id))
+        content = export.to_pdf(library.get(id), library.evidence(id))
     assert count_images(content) == 2 * 5
 
 
 def test_pdf_names_provenance() -> None:
-    content = report.to_pdf(example(), provenance=inspect(SAMPLES / "grid_bbaf2n.mp4"))
+    content = export.to_pdf(example(), provenance=inspect(SAMPLES / "grid_bbaf2n.mp4"))
     text = flat(" ".join(pages(content)))
     assert "QuickTime / MOV" in text
     assert "The file carries no Content Credentials." in text
@@ -366,31 +369,31 @@ STRANGE_NAMES = {
 
 @pytest.mark.parametrize(("name", "shown"), STRANGE_NAMES.values(), ids=STRANGE_NAMES)
 def test_strange_names_are_printed_whole(name: str, shown: str) -> None:
-    content = report.to_pdf(example(name))
+    content = export.to_pdf(example(name))
     text = "".join(pages(content)[0].split())
     assert "".join(shown.split()) in text
 
 
 def test_letters_that_are_not_embedded_are_spelt_out_too() -> None:
-    text = "".join(pages(report.to_pdf(example("新闻.mp4")))[0].split())
+    text = "".join(pages(export.to_pdf(example("新闻.mp4")))[0].split())
     assert "<U+65B0><U+95FB>.mp4" in text
-    assert "<U+" not in "".join(pages(report.to_pdf(example("видео.mp4"))))
+    assert "<U+" not in "".join(pages(export.to_pdf(example("видео.mp4"))))
 
 
 def test_thousands_of_scores_stay_printable() -> None:
     analysis = example(frames=4000, faces=1)
-    texts = pages(report.to_pdf(analysis))
+    texts = pages(export.to_pdf(analysis))
     assert len(texts) < 12
-    assert f"The first {report_pdf.MOST_ROWS} of 3,999 scores" in flat(" ".join(texts))
+    assert f"The first {sections.MOST_ROWS} of 3,999 scores" in flat(" ".join(texts))
 
 
 # --- files ----------------------------------------------------------------------------------
 
 
 def test_save_writes_each_format(tmp_path: Path) -> None:
-    for name in report.FORMATS:
-        path = tmp_path / report.file_name(example(), name)
-        assert report.save(example(), path, Drawn()) == path
+    for name in export.FORMATS:
+        path = tmp_path / export.file_name(example(), name)
+        assert export.save(example(), path, Drawn()) == path
         assert path.stat().st_size > 1000
     assert sorted(path.suffix for path in tmp_path.iterdir()) == [
         ".csv", ".json", ".parquet", ".pdf",
@@ -399,12 +402,12 @@ def test_save_writes_each_format(tmp_path: Path) -> None:
 
 def test_save_refuses_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ReportError, match=r"\.json, \.csv, \.parquet, \.pdf"):
-        report.save(example(), tmp_path / "report.docx")
+        export.save(example(), tmp_path / "report.docx")
     with pytest.raises(ReportError, match="choose another place"):
-        report.save(example(), tmp_path / "not there" / "report.json")
+        export.save(example(), tmp_path / "not there" / "report.json")
     (tmp_path / "folder.json").mkdir()
     with pytest.raises(ReportError, match="choose another place"):
-        report.save(example(), tmp_path / "folder.json")
+        export.save(example(), tmp_path / "folder.json")
     old = tmp_path / "old.json"
     old.write_text("as it was")
 
@@ -413,7 +416,7 @@ def test_save_refuses_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(ReportError, match="No space left"):
-        report.save(example(), old)
+        export.save(example(), old)
     assert old.read_text() == "as it was"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder.json", "old.json"]
 
@@ -433,18 +436,18 @@ DOWNLOADS = {
 def test_downloads_have_a_sensible_name(name: str, start: str) -> None:
     analysis = example(name)
     expected = f"{start}{analysis.clip.sha256[:8]}-veriframe.pdf"
-    assert report.file_name(analysis, "pdf") == expected
+    assert export.file_name(analysis, "pdf") == expected
 
 
 def test_downloads_of_several_have_a_sensible_name() -> None:
     day = datetime.date(2031, 5, 4)
-    assert report.selection_name(12, "csv", day) == "veriframe-12-analyses-2031-05-04.csv"
-    assert report.selection_name(1, "parquet", day) == "veriframe-1-analysis-2031-05-04.parquet"
+    assert export.selection_name(12, "csv", day) == "veriframe-12-analyses-2031-05-04.csv"
+    assert export.selection_name(1, "parquet", day) == "veriframe-1-analysis-2031-05-04.parquet"
 
 
 def test_report_starts_without_its_heavy_libraries() -> None:
     code = (
-        "import sys; import detector.report; "
+        "import sys; import detector.report.export; "
         "print([m for m in ('torch', 'reportlab', 'pyarrow', 'matplotlib') if m in sys.modules])"
     )
     done = subprocess.run(

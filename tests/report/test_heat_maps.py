@@ -9,28 +9,30 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from detector import report_pdf
-from detector.analysis import Engine, Settings, analyse
-from detector.evidence import Evidence
-from detector.report_maps import heat_maps
-from detector.report_pdf import strongest
+from detector.analysis.engine import Engine
+from detector.analysis.scan import scan
+from detector.library.store import Library
+from detector.pictures.folder import PictureFolder
+from detector.report.heat_maps import heat_maps
+from detector.report.pdf import document
+from detector.report.pdf.sections import strongest
 from detector.result import Analysis
-from detector.store import Store
+from detector.settings import Settings
 
 
 @pytest.fixture(scope="module")
 def scanned(
     engine: Engine, sample_clip: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Analysis, Evidence]:
-    evidence = Evidence(tmp_path_factory.mktemp("evidence"))
+) -> tuple[Analysis, PictureFolder]:
+    evidence = PictureFolder(tmp_path_factory.mktemp("evidence"))
     clip = sample_clip("demo_selfblend_hopper")
-    return analyse(clip, Settings(frames=4), engine, evidence=evidence), evidence
+    return scan(clip, Settings(frames=4), engine, evidence=evidence), evidence
 
 
 def test_the_strongest_faces_get_a_map(
-    scanned: tuple[Analysis, Evidence], monkeypatch: pytest.MonkeyPatch
+    scanned: tuple[Analysis, PictureFolder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(report_pdf, "STRONGEST", 2)
+    monkeypatch.setattr(document, "STRONGEST", 2)
     analysis, evidence = scanned
     maps = heat_maps(analysis, evidence)
     assert list(maps) == [(frame.index, face.track) for frame, face in strongest(analysis, 2)]
@@ -43,10 +45,10 @@ def test_the_strongest_faces_get_a_map(
 
 
 def test_small_copies_and_other_weights_get_none(
-    scanned: tuple[Analysis, Evidence], tmp_path: Path
+    scanned: tuple[Analysis, PictureFolder], tmp_path: Path
 ) -> None:
     analysis, evidence = scanned
-    with Store.open(tmp_path / "library.sqlite") as store:
+    with Library.open(tmp_path / "library.sqlite") as store:
         copies = store.evidence(store.add(analysis, evidence))
         assert copies.face(analysis.frames[0].index, 1) is not None
         assert heat_maps(analysis, copies) == {}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from detector.response_headers import (
+from detector.service.headers import (
     ResponseHeaders,
     content_security_policy,
     inline_scripts,

@@ -21,20 +21,20 @@ from schemathesis import GenerationMode, checks
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from detector import api as module
-from detector import api_upload
-from detector.api import BASE, create_api, mounted
-from detector.api_health import Requests, health_routes, registry_of
-from detector.api_problems import MEDIA_TYPE
-from detector.errors import StoreError
-from detector.jobs import Jobs
+from detector.errors import LibraryError
+from detector.jobs.queue import Jobs
+from detector.library.store import Library
 from detector.limits import Limits
 from detector.result import Analysis
-from detector.service import Service, ServiceOpener
-from detector.spool import Spool
-from detector.store import Store
-from tests.clips import write
-from tests.stand_ins import StandInEngine, one_face
+from detector.service import routes as module
+from detector.service import upload
+from detector.service.health import Requests, health_routes, registry_of
+from detector.service.problems import MEDIA_TYPE
+from detector.service.routes import BASE, create_api, mounted
+from detector.service.service import Service, ServiceOpener
+from detector.service.spool_folder import PendingClips
+from tests.helpers.clips import write
+from tests.helpers.stand_ins import StandInEngine, one_face
 
 WAIT = 60
 LIMITS = Limits(bytes=2_000_000, queue=3, requests=10_000)
@@ -57,9 +57,9 @@ class Running:
     """An API on a service of its own, and tokens for it."""
 
     def __init__(self, folder: Path, gate: threading.Semaphore | None, limits: Limits) -> None:
-        self.store = Store.open(folder / "library.sqlite")
+        self.store = Library.open(folder / "library.sqlite")
         jobs = Jobs(StandInEngine(one_face, gate), at_once=1, limits=limits)
-        self.service = Service(jobs, self.store, Spool(folder / "spool"))
+        self.service = Service(jobs, self.store, PendingClips(folder / "spool"))
         opener = ServiceOpener(lambda: self.service)
         self.api: FastAPI = create_api(opener, limits)
         registry = registry_of(opener)
@@ -463,8 +463,8 @@ def test_too_large_is_refused_while_it_comes(running: Running, announced: bool) 
 def test_a_slow_sender_is_let_go(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     import anyio
 
-    monkeypatch.setattr(api_upload, "PATIENCE", 0.2)
-    monkeypatch.setattr(api_upload, "PIECE", 10)
+    monkeypatch.setattr(upload, "PATIENCE", 0.2)
+    monkeypatch.setattr(upload, "PIECE", 10)
 
     async def silent() -> Any:
         yield form((CLIP, b"1" * 100), end=False)
@@ -486,13 +486,13 @@ def test_a_slow_sender_is_let_go(running: Running, monkeypatch: pytest.MonkeyPat
             await anyio.sleep(30)
 
     async def receive(stream: Any) -> None:
-        await api_upload.receive(stream, "multipart/form-data; boundary=b", path, 10_000)
+        await upload.receive(stream, "multipart/form-data; boundary=b", path, 10_000)
 
     for stream, says in (
         (silent_for_long, "Nothing of the clip arrived"),
         (trickling, "too slowly"),
     ):
-        with pytest.raises(api_upload.TooSlow, match=says):
+        with pytest.raises(upload.TooSlow, match=says):
             anyio.run(receive, stream())
         assert running.files() == []
     assert written == [True]
@@ -515,7 +515,7 @@ def test_a_library_that_does_not_answer(
     running: Running, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def away(*_: object) -> None:
-        raise StoreError("The database cannot be reached; check that PostgreSQL runs there.")
+        raise LibraryError("The database cannot be reached; check that PostgreSQL runs there.")
 
     monkeypatch.setattr(running.service.tokens, "check", away)
     assert "cannot be used now" in refused(running.get("/models"), 503)
@@ -548,14 +548,14 @@ def test_other_addresses_and_methods(running: Running) -> None:
 def test_alive_and_ready(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     bare = TestClient(running.app, base_url="http://server")
     assert bare.get("/healthz").text == "alive\n"
-    monkeypatch.setattr("detector.shared_jobs.loaded", lambda: False)
+    monkeypatch.setattr("detector.jobs.process_queue.loaded", lambda: False)
     loading = bare.get("/readyz")
     assert (loading.status_code, loading.json()["models"]) == (503, "loading")
-    monkeypatch.setattr("detector.shared_jobs.loaded", lambda: True)
+    monkeypatch.setattr("detector.jobs.process_queue.loaded", lambda: True)
     assert bare.get("/readyz").json() == {"models": "loaded", "library": "answers", "ready": True}
 
     def away() -> None:
-        raise StoreError("The database of somebody@somewhere cannot be reached.")
+        raise LibraryError("The database of somebody@somewhere cannot be reached.")
 
     monkeypatch.setattr(running.service.records, "check", away)
     lost = bare.get("/readyz")

@@ -16,12 +16,13 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from detector.analysis import Settings, analyse
+from detector.analysis.scan import scan
 from detector.client import ApiError, Client
-from detector.store import Store
-from detector.tokens import Tokens
+from detector.library.store import Library
+from detector.service.tokens import Tokens
+from detector.settings import Settings
+from tests.helpers.processes import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 CLIP = ROOT / "assets" / "samples" / "grid_brbk7n.mp4"
 WAIT = 120
 
@@ -31,7 +32,7 @@ class Server:
 
     def __init__(self, folder: Path) -> None:
         self.data = folder / "data"
-        with Store.open(self.data / "library.sqlite") as store:
+        with Library.open(self.data / "library.sqlite") as store:
             self.token = Tokens(store).create("test", ["read", "write", "metrics"])[1]
         with socket.socket() as free:
             free.bind(("localhost", 0))
@@ -86,7 +87,7 @@ def test_the_client_goes_the_whole_way(server: Server, tmp_path: Path) -> None:
         assert told[-1] == 4
         assert told == sorted(told)
         result = client.result(done)
-        here = analyse(CLIP, Settings(frames=4))
+        here = scan(CLIP, Settings(frames=4))
         assert result.finding.band == here.finding.band
         assert result.finding.logit == pytest.approx(here.finding.logit, abs=1e-3)
         assert client.save(done, tmp_path / "report.pdf").read_bytes().startswith(b"%PDF")
@@ -163,7 +164,7 @@ def test_a_killed_server_goes_on_where_it_was(server: Server, tmp_path: Path) ->
         assert (again["attempts"], again["analysis"]) == (1, first["analysis"])
         analyses = [job["analysis"] for job in [first, *ended]]
         assert len(set(analyses)) == len(analyses)
-    with Store.open(server.data / "library.sqlite") as store:
+    with Library.open(server.data / "library.sqlite") as store:
         assert set(store.ids()) == set(analyses)
     end = time.monotonic() + WAIT
     while list((server.data / "spool").glob("*.clip")):
@@ -211,8 +212,8 @@ def test_status_is_answered_while_a_scan_runs(server: Server) -> None:
             state = client.job(job)["state"]
             slowest = max(slowest, time.monotonic() - asked)
         done = client.job(job)
-    scan = datetime.fromisoformat(done["ended"]) - datetime.fromisoformat(done["started"])
-    assert slowest < scan.total_seconds(), "an answer waited for the whole scan"
+    lasted = datetime.fromisoformat(done["ended"]) - datetime.fromisoformat(done["started"])
+    assert slowest < lasted.total_seconds(), "an answer waited for the whole scan"
 
 
 def test_an_address_without_a_server_is_one_sentence() -> None:

@@ -13,18 +13,18 @@ from typing import Any
 
 import pytest
 
-from detector import background
-from detector import service as module
-from detector.analysis import Settings
-from detector.errors import DetectorError, ModelError, QueueFull, ServiceError, StoreError
-from detector.job_records import JobRecord, new_id
-from detector.jobs import Jobs
+from detector.concurrency import threads
+from detector.errors import DetectorError, LibraryError, ModelError, QueueFull, ServiceError
+from detector.jobs.queue import Jobs
+from detector.library.store import Library
 from detector.limits import Limits
-from detector.service import MOST_ATTEMPTS, Service, ServiceOpener
-from detector.spool import Spool
-from detector.store import Store
-from tests.clips import write
-from tests.stand_ins import StandInEngine, one_face
+from detector.service import service as module
+from detector.service.records import JobRecord, new_id
+from detector.service.service import MOST_ATTEMPTS, Service, ServiceOpener
+from detector.service.spool_folder import PendingClips
+from detector.settings import Settings
+from tests.helpers.clips import write
+from tests.helpers.stand_ins import StandInEngine, one_face
 
 WAIT = 60
 
@@ -44,8 +44,8 @@ def gate() -> Iterator[threading.Semaphore]:
 
 
 @pytest.fixture
-def store(database_url: str) -> Iterator[Store]:
-    with Store.open(database_url) as opened:
+def store(database_url: str) -> Iterator[Library]:
+    with Library.open(database_url) as opened:
         yield opened
 
 
@@ -53,7 +53,7 @@ Start = Callable[..., Service]
 
 
 @pytest.fixture
-def start(store: Store, tmp_path: Path, gate: threading.Semaphore) -> Iterator[Start]:
+def start(store: Library, tmp_path: Path, gate: threading.Semaphore) -> Iterator[Start]:
     """Starts a service on the same library and folder, as one process after the other does."""
     started: list[Service] = []
 
@@ -61,7 +61,7 @@ def start(store: Store, tmp_path: Path, gate: threading.Semaphore) -> Iterator[S
         gate: threading.Semaphore | None = None, limits: Limits | None = None, spool: str = "spool"
     ) -> Service:
         jobs = Jobs(StandInEngine(one_face, gate), at_once=1, limits=limits)
-        started.append(Service(jobs, store, Spool(tmp_path / spool)))
+        started.append(Service(jobs, store, PendingClips(tmp_path / spool)))
         return started[-1]
 
     yield begin
@@ -106,7 +106,7 @@ def clips(service: Service) -> list[str]:
     return sorted(p.name for p in service.spool.folder.iterdir() if p.suffix in (".clip", ".part"))
 
 
-def test_a_clip_is_analysed_kept_and_gone(start: Start, store: Store, clip: Path) -> None:
+def test_a_clip_is_analysed_kept_and_gone(start: Start, store: Library, clip: Path) -> None:
     service = start()
     record, begun = send(service, clip)
     assert begun
@@ -146,7 +146,7 @@ def test_progress_is_seen_while_it_runs_and_written_down(
     assert ended(service, behind.id).state == "done"
 
 
-def test_the_same_clip_is_not_analysed_twice(start: Start, store: Store, clip: Path) -> None:
+def test_the_same_clip_is_not_analysed_twice(start: Start, store: Library, clip: Path) -> None:
     service = start()
     first, _ = send(service, clip)
     again, begun = send(service, clip, name="another name.mp4")
@@ -161,7 +161,9 @@ def test_the_same_clip_is_not_analysed_twice(start: Start, store: Store, clip: P
     until(lambda: clips(service) == [])
 
 
-def test_what_the_library_knows_is_answered_from_it(start: Start, store: Store, clip: Path) -> None:
+def test_what_the_library_knows_is_answered_from_it(
+    start: Start, store: Library, clip: Path
+) -> None:
     service = start()
     first, _ = send(service, clip)
     kept = ended(service, first.id).analysis_id
@@ -171,7 +173,7 @@ def test_what_the_library_knows_is_answered_from_it(start: Start, store: Store, 
     assert again.id != first.id
 
 
-def test_a_deleted_analysis_may_come_again(start: Start, store: Store, clip: Path) -> None:
+def test_a_deleted_analysis_may_come_again(start: Start, store: Library, clip: Path) -> None:
     service = start()
     first, _ = send(service, clip)
     kept = ended(service, first.id).analysis_id
@@ -186,7 +188,7 @@ def test_a_deleted_analysis_may_come_again(start: Start, store: Store, clip: Pat
     assert ended(service, again.id).state == "done"
 
 
-def test_two_owners_do_not_see_each_other(start: Start, store: Store, clip: Path) -> None:
+def test_two_owners_do_not_see_each_other(start: Start, store: Library, clip: Path) -> None:
     service = start()
     mine, _ = send(service, clip, "me")
     yours, begun = send(service, clip, "you")
@@ -238,9 +240,9 @@ def test_an_analysis_that_cannot_be_kept_has_failed(
     service = start()
 
     def full(*_: object, **__: object) -> int:
-        raise StoreError("There is no room left for the library; free some space.")
+        raise LibraryError("There is no room left for the library; free some space.")
 
-    monkeypatch.setattr(Store, "add", full)
+    monkeypatch.setattr(Library, "add", full)
     record, _ = send(service, clip)
     failed = ended(service, record.id)
     assert (failed.state, failed.analysis_id) == ("failed", None)
@@ -265,7 +267,7 @@ def test_unknown_models_and_a_full_queue_leave_nothing(
 
 
 def test_delete_stops_a_running_job_and_removes_all(
-    start: Start, store: Store, clip: Path, gate: threading.Semaphore
+    start: Start, store: Library, clip: Path, gate: threading.Semaphore
 ) -> None:
     service = start(gate)
     running, _ = send(service, clip)
@@ -281,7 +283,7 @@ def test_delete_stops_a_running_job_and_removes_all(
     assert store.ids() == ()
 
 
-def test_delete_takes_the_analysis_along(start: Start, store: Store, clip: Path) -> None:
+def test_delete_takes_the_analysis_along(start: Start, store: Library, clip: Path) -> None:
     service = start()
     record, _ = send(service, clip)
     ended(service, record.id)
@@ -294,7 +296,7 @@ def test_delete_takes_the_analysis_along(start: Start, store: Store, clip: Path)
 
 
 def test_a_restart_goes_on_with_what_ran_and_waited(
-    start: Start, store: Store, clip: Path, gate: threading.Semaphore
+    start: Start, store: Library, clip: Path, gate: threading.Semaphore
 ) -> None:
     before = start(gate)
     done, _ = send(before, clip, frames=1)
@@ -332,7 +334,7 @@ def test_a_stop_in_order_is_no_failure(start: Start, clip: Path, gate: threading
 
 
 def test_what_was_kept_but_not_written_down_is_not_repeated(
-    start: Start, store: Store, clip: Path
+    start: Start, store: Library, clip: Path
 ) -> None:
     before = start()
     record, _ = send(before, clip)
@@ -421,7 +423,7 @@ def test_the_same_key_twice_gives_the_first(start: Start) -> None:
 
 
 def test_a_job_that_another_process_deleted_brings_nothing(
-    start: Start, store: Store, clip: Path, gate: threading.Semaphore
+    start: Start, store: Library, clip: Path, gate: threading.Semaphore
 ) -> None:
     service = start(gate)
     record, _ = send(service, clip)
@@ -434,18 +436,18 @@ def test_a_job_that_another_process_deleted_brings_nothing(
 
 
 def test_a_job_deleted_while_it_is_kept_is_kept_no_longer(
-    start: Start, store: Store, clip: Path, monkeypatch: pytest.MonkeyPatch
+    start: Start, store: Library, clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(background, "PATIENCE", 0.01)
+    monkeypatch.setattr(threads, "PATIENCE", 0.01)
     keeping, go_on = threading.Event(), threading.Event()
-    add = Store.add
+    add = Library.add
 
     def slowly(*arguments: Any, **named: Any) -> int:
         keeping.set()
         assert go_on.wait(WAIT)
         return add(*arguments, **named)
 
-    monkeypatch.setattr(Store, "add", slowly)
+    monkeypatch.setattr(Library, "add", slowly)
     service = start()
     record, _ = send(service, clip)
     assert keeping.wait(WAIT)
@@ -457,22 +459,22 @@ def test_a_job_deleted_while_it_is_kept_is_kept_no_longer(
 
 
 def test_a_deleted_job_is_forgotten_though_the_service_ends(
-    start: Start, store: Store, clip: Path, monkeypatch: pytest.MonkeyPatch
+    start: Start, store: Library, clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keeping, go_on = threading.Event(), threading.Event()
-    add = Store.add
+    add = Library.add
 
     def slowly(*arguments: Any, **named: Any) -> int:
         keeping.set()
         assert go_on.wait(WAIT)
         return add(*arguments, **named)
 
-    monkeypatch.setattr(Store, "add", slowly)
+    monkeypatch.setattr(Library, "add", slowly)
     service = start()
     record, _ = send(service, clip)
     assert keeping.wait(WAIT)
     with monkeypatch.context() as hasty:
-        hasty.setattr(background, "PATIENCE", 0.01)
+        hasty.setattr(threads, "PATIENCE", 0.01)
         service._end()  # the thread that follows jobs is gone
         assert service.delete(record.id, "")
     go_on.set()
@@ -524,7 +526,7 @@ def test_a_service_that_ends_takes_no_more(start: Start, clip: Path) -> None:
 
 
 def test_the_folder_knows_the_dead_and_sweeps_after_them(tmp_path: Path) -> None:
-    dead, alive = Spool(tmp_path), Spool(tmp_path)
+    dead, alive = PendingClips(tmp_path), PendingClips(tmp_path)
     assert dead.home == alive.home
     dead.clip("kept").write_bytes(b"1")
     dead.clip("left").write_bytes(b"1")
@@ -541,12 +543,12 @@ def test_the_folder_knows_the_dead_and_sweeps_after_them(tmp_path: Path) -> None
 def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(ServiceError, match=r"cannot be stored in .* VERIFRAME_DATA"):
-        Spool(tmp_path / "file" / "spool")
+        PendingClips(tmp_path / "file" / "spool")
 
 
 def test_an_empty_name_of_a_folder_is_mended(tmp_path: Path) -> None:
     (tmp_path / "name").touch()
-    spool = Spool(tmp_path)
+    spool = PendingClips(tmp_path)
     assert len(spool.home) == 32
     spool.close()
 
@@ -570,9 +572,9 @@ def test_the_opener_tries_again(start: Start) -> None:
 
 
 def test_background_knows_the_thread(start: Start) -> None:
-    before = {thread for thread in background._running if thread.is_alive()}
+    before = {thread for thread in threads._running if thread.is_alive()}
     service = start()
-    began = [thread for thread in background._running if thread not in before]
+    began = [thread for thread in threads._running if thread not in before]
     (followed,) = [thread for thread in began if thread.name == "service"]
     service.close()
     followed.join(WAIT)

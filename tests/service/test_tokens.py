@@ -9,22 +9,22 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from detector import schema
-from detector import tokens as module
-from detector.cli import main
+from detector.commands.cli import main
 from detector.errors import TokenError
-from detector.store import Store
-from detector.tokens import Tokens
+from detector.library import schema
+from detector.library.store import Library
+from detector.service import tokens as module
+from detector.service.tokens import Tokens
 
 
 @pytest.fixture
-def store(database_url: str) -> Iterator[Store]:
-    with Store.open(database_url) as opened:
+def store(database_url: str) -> Iterator[Library]:
+    with Library.open(database_url) as opened:
         yield opened
 
 
 @pytest.fixture
-def made(store: Store) -> Tokens:
+def made(store: Library) -> Tokens:
     return Tokens(store)
 
 
@@ -38,7 +38,7 @@ def test_a_token_is_what_it_says(made: Tokens) -> None:
     assert made.all() == (token,)
 
 
-def test_the_secret_is_nowhere_kept(made: Tokens, store: Store) -> None:
+def test_the_secret_is_nowhere_kept(made: Tokens, store: Library) -> None:
     _, text = made.create("desk")
     secret = text.split("_", 2)[2]  # which may have underscores itself
     with store.engine.connect() as connection:
@@ -103,7 +103,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert id in table
     assert "news desk" in table
     assert text.split("_", 2)[2] not in table
-    with Store.open() as store:
+    with Library.open() as store:
         assert Tokens(store).check(text) is not None
         assert main(["token", "revoke", id]) == 0
         assert "no longer valid" in capsys.readouterr().err

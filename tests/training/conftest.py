@@ -10,39 +10,14 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
 
-from detector.training.layouts import index_folder
+from detector.datasets.layouts import index_folder
+from detector.datasets.table import Table
 from detector.training.presets import TrainConfig
-from detector.training.table import Table
+from tests.helpers.tiny_network import TinyNetwork
 
 # Many tiny operations: on a busy machine a second thread costs more than it brings.
 torch.set_num_threads(1)
-
-
-class TinyNetwork(nn.Module):
-    """Two convolutions, dropout and a logit: trains like the real ones, in milliseconds."""
-
-    name = "resnet50"
-
-    def __init__(self) -> None:
-        super().__init__()
-        torch.manual_seed(0)
-        self.layers = nn.Sequential(
-            nn.Conv2d(3, 8, 5, stride=2),
-            nn.BatchNorm2d(8),
-            nn.ReLU(),
-            nn.Conv2d(8, 16, 3),
-            nn.ReLU(),
-            nn.AdaptiveAvgPool2d(1),
-            nn.Flatten(),
-            nn.Dropout(0.3),
-            nn.Linear(16, 1),
-        )
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Logits [n]."""
-        return self.layers(images).squeeze(-1)
 
 
 @pytest.fixture

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from detector.faces import BlazeFace
+from detector.faces.blazeface import BlazeFace
+from detector.files import ASSETS
 from detector.training.blending import alter, blend_masks, self_blend
 from detector.training.contact_sheet import make_sheet
+from detector.training.crop_augmentation import plain_views, random_views
 from detector.training.degradations import blur, degrade, jpeg, turn_hue
 from detector.training.hulls import hulls_from_key_points, hulls_of_crop
-from detector.training.views import plain_views, random_views
-from detector.weights import ASSETS
 
 SIDE = 64
 KEY_POINTS = np.array(

@@ -9,12 +9,14 @@ import cv2
 import numpy as np
 import pytest
 
-from detector.demonstration import SelfBlend, make_pair, pan_and_zoom, self_blended
 from detector.errors import ExplanationError
-from detector.explainer import Explainer
-from detector.faces import BlazeFace, Face
-from detector.weights import ASSETS, read_ensemble
-from tests.crops import crop_of
+from detector.explanation.explainer import Explainer
+from detector.faces.blazeface import BlazeFace
+from detector.faces.face import Face
+from detector.files import ASSETS
+from detector.models.spec import read_ensemble
+from detector.training.demonstration import SelfBlend, make_pair, pan_and_zoom, self_blended
+from tests.helpers.crops import crop_of
 
 FACE = Face(
     (60.0, 60.0, 140.0, 140.0),
@@ -94,7 +96,7 @@ def test_the_shipped_pair_is_the_one_this_code_makes(made: tuple[Path, Path]) ->
 
 
 def frame_of(path: Path, seconds: float) -> np.ndarray:
-    from detector.clip import frame_at
+    from detector.media.reader import frame_at
 
     return frame_at(path, seconds).image
 
@@ -124,7 +126,7 @@ def test_a_picture_that_will_not_do(tmp_path: Path, content: bytes | None) -> No
 
 
 def test_the_portrait_shows_one_face() -> None:
-    from detector.demonstration import PORTRAIT
+    from detector.training.demonstration import PORTRAIT
 
     image = cv2.cvtColor(cv2.imread(str(PORTRAIT)), cv2.COLOR_BGR2RGB)
     assert len(BlazeFace().detect(image)) == 1

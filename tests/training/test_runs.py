@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from detector.datasets.table import Table
 from detector.errors import TrainingError
 from detector.training.callbacks import InputMeter
 from detector.training.clips import (
@@ -27,7 +28,7 @@ from detector.training.history import append_line, read_history
 from detector.training.module import ClipTrainer
 from detector.training.presets import PRESETS, TrainConfig, override, preset, quick
 from detector.training.runs import BEST, HISTORY, LAST, Machine, load_run, train_run
-from detector.training.table import Table
+from tests.helpers.processes import ROOT
 
 CPU = Machine(accelerator="cpu", devices=1)
 
@@ -120,9 +121,9 @@ KILLED = """
 import sys, time
 from dataclasses import asdict
 from pathlib import Path
-sys.path[:0] = [{root!r}, {tests!r}]
+sys.path.insert(0, {root!r})
 import pytorch_lightning as lightning
-from conftest import TinyNetwork
+from tests.helpers.tiny_network import TinyNetwork
 from detector.training.layouts import index_folder
 from detector.training.module import ClipTrainer
 from detector.training.presets import TrainConfig
@@ -145,10 +146,8 @@ def test_a_killed_run_resumes(
 ) -> None:
     config = override(tiny_config, epochs=4)
     folder = tmp_path / "killed"
-    here = Path(__file__).parent
     script = KILLED.format(
-        root=str(here.parent.parent),
-        tests=str(here),
+        root=str(ROOT),
         config=config.to_dict(),
         data=str(tiny_table.root),
         folder=str(folder),

@@ -2,19 +2,19 @@ from __future__ import annotations
 
 import torch
 
-from detector.training import counter_random
+from detector.training import stateless_random
 
 
 def test_numbers_depend_on_seed_and_stream_only() -> None:
     seeds = torch.arange(50)
-    together = counter_random.uniform(seeds, 7, "a")
-    alone = torch.cat([counter_random.uniform(seed[None], 7, "a") for seed in seeds])
+    together = stateless_random.uniform(seeds, 7, "a")
+    alone = torch.cat([stateless_random.uniform(seed[None], 7, "a") for seed in seeds])
     assert torch.equal(together, alone)
-    assert not torch.equal(together, counter_random.uniform(seeds, 7, "b"))
+    assert not torch.equal(together, stateless_random.uniform(seeds, 7, "b"))
 
 
 def test_numbers_are_uniform_and_uncorrelated() -> None:
-    numbers = counter_random.uniform(torch.arange(500), 200, "test")
+    numbers = stateless_random.uniform(torch.arange(500), 200, "test")
     assert numbers.min() >= 0
     assert numbers.max() < 1
     counts = torch.histc(numbers, 20, 0, 1) / numbers.numel()
@@ -25,12 +25,12 @@ def test_numbers_are_uniform_and_uncorrelated() -> None:
 
 
 def test_normal_numbers_have_mean_zero_and_variance_one() -> None:
-    numbers = counter_random.normal(torch.arange(100), (1, 16, 16), "grain")
+    numbers = stateless_random.normal(torch.arange(100), (1, 16, 16), "grain")
     assert numbers.shape == (100, 1, 16, 16)
     assert abs(float(numbers.mean())) < 0.03
     assert abs(float(numbers.var()) - 1) < 0.05
 
 
 def test_seeds_of_neighbours_differ() -> None:
-    seeds = {counter_random.seed_of(1, epoch, clip) for epoch in range(40) for clip in range(40)}
+    seeds = {stateless_random.seed_of(1, epoch, clip) for epoch in range(40) for clip in range(40)}
     assert len(seeds) == 1600

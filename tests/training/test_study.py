@@ -15,11 +15,15 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from detector import cli
+from detector.commands import cli
+from detector.datasets.layouts import index_folder
+from detector.datasets.table import Table
 from detector.errors import TrainingError
-from detector.networks import FaceNetwork, load_weights
-from detector.training import folds as folds_module
+from detector.files import ASSETS, MODELS
+from detector.models.networks import FaceNetwork, load_weights
+from detector.models.spec import read_ensemble
 from detector.training import publish as publish_module
+from detector.training import runs as folds_module
 from detector.training import runs as runs_module
 from detector.training import tune as tune_module
 from detector.training.distill import Distiller
@@ -27,16 +31,13 @@ from detector.training.extract import extract_faces
 from detector.training.folds import cross_validate
 from detector.training.history import Scores, read_histories, read_history, running
 from detector.training.hulls import find_hulls, read_hulls
-from detector.training.layouts import index_folder
 from detector.training.module import ClipTrainer
 from detector.training.presets import TrainConfig, override
 from detector.training.publish import publish_history, publish_summary, publish_weights
 from detector.training.runs import HISTORY, Machine, train_run
 from detector.training.source import open_data, open_hulls
 from detector.training.summaries import read_folds, read_tuning
-from detector.training.table import Table
 from detector.training.tune import STUDY, tune
-from detector.weights import ASSETS, MODELS, read_ensemble
 
 CPU = Machine(accelerator="cpu", devices=1)
 
@@ -274,7 +275,7 @@ def test_faces_are_extracted_once_and_used_for_training(
     parts = sorted((out / "parts").iterdir())
     parts[0].unlink()
     read: list[str] = []
-    from detector.training import extract as module
+    from detector.training import hulls as module
 
     original = module._extract
     monkeypatch.setattr(module, "_extract", lambda task: (read.append(task.path), original(task)))

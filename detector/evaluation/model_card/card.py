@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import detector
-from detector import model_card_text
 from detector.errors import DetectorError, EvaluationError, ModelError
-from detector.evaluation_result import (
+from detector.evaluation.model_card import text
+from detector.evaluation.result import (
     MODEL_CARD,
     VERSION,
     Abstention,
@@ -28,7 +28,8 @@ from detector.evaluation_result import (
     Run,
     read,
 )
-from detector.weights import MODELS, Bands, EnsembleSpec, NetworkSpec, read_ensemble
+from detector.files import MODELS
+from detector.models.spec import Bands, EnsembleSpec, NetworkSpec, read_ensemble
 
 Part = TypeVar("Part")
 
@@ -145,7 +146,7 @@ def gather(folder: Path = MODEL_CARD, models: Path = MODELS) -> ModelCard:
     Raises:
         ModelError: the weights themselves are not there.
     """
-    from detector.known_failures import Failures
+    from detector.evaluation.known_failures import Failures
 
     missing: list[str] = []
     refused = False
@@ -226,11 +227,11 @@ def to_json(card: ModelCard) -> str:
     value = {
         "version": VERSION,
         **dataclasses.asdict(card),
-        "intended_use": model_card_text.INTENDED,
-        "misuse": model_card_text.MISUSE,
-        "not_covered": model_card_text.NOT_COVERED,
-        "licences": model_card_text.LICENCES,
-        "groups_note": None if card.groups else model_card_text.NO_GROUPS,
+        "intended_use": text.INTENDED,
+        "misuse": text.MISUSE,
+        "not_covered": text.NOT_COVERED,
+        "licences": text.LICENCES,
+        "groups_note": None if card.groups else text.NO_GROUPS,
     }
     return json.dumps(value, indent=1, ensure_ascii=False) + "\n"
 

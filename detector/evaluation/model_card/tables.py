@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from detector.evaluation_result import Evaluation, Group, Metrics, Robustness, Variant
-from detector.model_card import ModelCard
-from detector.model_card_text import INTENDED, LICENCES, MISUSE, NO_GROUPS, NOT_COVERED
-from detector.rates import number, of_hundred, percent
+from detector.evaluation.estimates import number, of_hundred, percent
+from detector.evaluation.model_card.card import ModelCard
+from detector.evaluation.model_card.text import INTENDED, LICENCES, MISUSE, NO_GROUPS, NOT_COVERED
+from detector.evaluation.result import Evaluation, Group, Metrics, Robustness, Variant
 from detector.wording import BAND_ORDER, BAND_SHORT, BANDS, NETWORKS
 
 Row = dict[str, str]

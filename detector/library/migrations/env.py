@@ -1,14 +1,14 @@
-"""Alembic's way in: migrate the connection that `detector.database` hands over.
+"""Alembic's way in: migrate the connection that `detector.library.database` hands over.
 
 A new revision is a new file in `versions/`, numbered after the last, that changes what
-`detector/schema.py` changes; raise `detector.database.REVISION` with it. Tests hold the three
+`schema.py` changes; raise `detector.library.database.REVISION` with it. Tests hold the three
 together.
 """
 
 from alembic import context
 
-from detector.database import VERSION_TABLE
-from detector.schema import metadata
+from detector.library.database import VERSION_TABLE
+from detector.library.schema import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -9,12 +9,11 @@ import socket
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
-from detector.cage_channel import Channel, ChannelError
 from detector.errors import ClipError
+from detector.files import ROOT
+from detector.media.sandbox.channel import Channel, ChannelError
 
-ROOT = Path(__file__).resolve().parents[1]
 FORKS = sys.platform == "linux"  # elsewhere, copies of a process with such libraries are unsafe
 _STARTS_WITHIN = 60.0  # seconds; loading libraries from a cold disk
 # All that such a process is told of the app's surroundings: no passwords, no addresses.
@@ -26,7 +25,7 @@ _SET = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": 
         "MALLOC_TRIM_THRESHOLD_": "268435456", "PYTHONDONTWRITEBYTECODE": "1"}  # fmt: skip
 
 
-class CagedProcess:
+class SandboxedProcess:
     """One process that serves one clip.
 
     Args:
@@ -40,7 +39,7 @@ class CagedProcess:
         self,
         channel: Channel,
         number: int,
-        parent: Nursery | None = None,
+        parent: ForkServer | None = None,
         own: subprocess.Popen[bytes] | None = None,
     ) -> None:
         self.channel = channel
@@ -79,7 +78,7 @@ class CagedProcess:
         return self._status
 
 
-class Nursery:
+class ForkServer:
     """The process that is copied for each clip: started on first use, and again if it ended."""
 
     def __init__(self) -> None:
@@ -92,7 +91,7 @@ class Nursery:
         with self._lock:
             self._start()
 
-    def fork(self) -> CagedProcess:
+    def fork(self) -> SandboxedProcess:
         """A fresh process for one clip.
 
         Raises:
@@ -105,7 +104,7 @@ class Nursery:
                     control = self._start()
                     control.send({"do": "fork"}, files=[theirs.fileno()])
                     number = control.receive(_STARTS_WITHIN).header["process"]
-                    return CagedProcess(Channel(ours), int(number), self)
+                    return SandboxedProcess(Channel(ours), int(number), self)
                 except (ChannelError, TimeoutError):
                     ours.close()
                     self._stop()
@@ -153,7 +152,13 @@ def _run(*arguments: str) -> tuple[socket.socket, subprocess.Popen[bytes]]:
     ours, theirs = Channel.pair()
     try:
         process = subprocess.Popen(
-            [sys.executable, "-m", "detector.cage_worker", str(theirs.fileno()), *arguments],
+            [
+                sys.executable,
+                "-m",
+                "detector.media.sandbox.worker",
+                str(theirs.fileno()),
+                *arguments,
+            ],
             cwd=ROOT,
             env={name: os.environ[name] for name in _PASSED_ON if name in os.environ} | _SET,
             stdin=subprocess.DEVNULL,
@@ -178,28 +183,28 @@ def cannot_start() -> ClipError:
     )
 
 
-_nursery = Nursery()
+_fork_server = ForkServer()
 
 
-def start() -> CagedProcess:
+def start() -> SandboxedProcess:
     """A fresh process for one clip; raises ClipError where none can be started."""
     if FORKS:
-        return _nursery.fork()
+        return _fork_server.fork()
     ours, process = _run("--once")
-    return CagedProcess(Channel(ours), process.pid, own=process)
+    return SandboxedProcess(Channel(ours), process.pid, own=process)
 
 
 def warm() -> None:
     """Begin to load what decoding needs; returns at once."""
     if FORKS:
         with contextlib.suppress(ClipError):
-            _nursery.warm()
+            _fork_server.warm()
 
 
 def _forget() -> None:
     """A copy of the app must not talk to the processes of the app that it was copied from."""
-    global _nursery  # noqa: PLW0603
-    _nursery = Nursery()
+    global _fork_server  # noqa: PLW0603
+    _fork_server = ForkServer()
 
 
 os.register_at_fork(after_in_child=_forget)

@@ -1,7 +1,7 @@
-"""The process that opens and decodes clips, in a cage: `python -m detector.cage_worker FD`.
+"""The process that opens and decodes clips, in a sandbox: `python -m detector.sandbox_worker FD`.
 
 It is started once by the app, loads what decoding needs, and then waits; for each clip it makes a
-copy of itself (fork), which closes the cage around itself before it sees the clip, serves that
+copy of itself (fork), which closes the sandbox around itself before it sees the clip, serves that
 one clip, and ends. So that a clip costs milliseconds to begin with, and none can touch another.
 With `--once` (where processes cannot be copied) it serves one clip itself.
 """
@@ -22,16 +22,18 @@ import traceback
 from collections.abc import Callable, Iterable
 
 import av.logging
-import c2pa  # noqa: F401  # loaded before the cage closes
+import c2pa  # noqa: F401  # loaded before the sandbox closes
 import cv2
 import numpy as np
 import PIL.Image
 
-from detector import cage, provenance
-from detector.cage_channel import Channel, ChannelError, Message
-from detector.clip import ClipReader, Frame
 from detector.errors import DetectorError
 from detector.limits import Limits
+from detector.media.clip import Frame
+from detector.media.provenance import container
+from detector.media.reader import ClipReader
+from detector.media.sandbox import linux, sandbox
+from detector.media.sandbox.channel import Channel, ChannelError, Message
 
 _REAPED_WITHIN = 2.0  # seconds
 _ALIVE_EVERY = 0.5
@@ -46,7 +48,7 @@ class Worker:
 
     Args:
         channel: to the app.
-        network, parent: layers of the cage that hold already.
+        network, parent: layers of the sandbox that hold already.
     """
 
     def __init__(self, channel: Channel, *, network: bool, parent: bool) -> None:
@@ -79,7 +81,7 @@ class Worker:
                     self._channel.send({"is": "failed", "trace": traceback.format_exc()[-4000:]})
 
     def open(self, message: Message) -> None:
-        """Close the cage, then open the clip."""
+        """Close the sandbox, then open the clip."""
         header = message.header
         limits = Limits(**header["limits"])
         layers = self._close_in(message, limits)
@@ -98,11 +100,11 @@ class Worker:
         )
 
     def inspect(self, message: Message) -> None:
-        """Close the cage, then read what the file says of itself."""
+        """Close the sandbox, then read what the file says of itself."""
         header = message.header
         limits = Limits(**header["limits"])
         self._close_in(message, limits, callbacks=True)
-        found = provenance.inspect_here(
+        found = container.inspect_here(
             header["path"],
             name=header["name"],
             limits=limits,
@@ -113,7 +115,7 @@ class Worker:
         self._channel.send({"is": "provenance", "found": dataclasses.asdict(found)})
 
     def layers(self, message: Message) -> None:
-        """Close the cage around nothing, and say what holds."""
+        """Close the sandbox around nothing, and say what holds."""
         layers = self._close_in(message, Limits(**message.header["limits"]))
         self._channel.send(
             {"is": "layers", "layers": [dataclasses.asdict(layer) for layer in layers]}
@@ -150,8 +152,8 @@ class Worker:
 
     def _close_in(
         self, message: Message, limits: Limits, callbacks: bool = False
-    ) -> tuple[cage.Layer, ...]:
-        layers = cage.close_in(
+    ) -> tuple[sandbox.Defence, ...]:
+        layers = sandbox.close_in(
             message.files[0] if message.files else None,
             limits,
             message.header["seconds"],
@@ -214,7 +216,7 @@ _ACTS: dict[str, Callable[[Worker, Message], None]] = {
 
 
 def prepare() -> None:
-    """Load and set what must be there before a cage closes."""
+    """Load and set what must be there before a sandbox closes."""
     for module in pkgutil.walk_packages(av.__path__, "av."):
         if module.name != "av.__main__":
             importlib.import_module(module.name)
@@ -225,9 +227,9 @@ def prepare() -> None:
     os.chdir("/")
 
 
-def nursery(control: Channel) -> None:
+def serve_forks(control: Channel) -> None:
     """Make a copy for each clip, and say how each ended, until the app is gone."""
-    network = cage.leave_network()
+    network = linux.leave_network()
     prepare()
     own = os.getpid()
     with contextlib.suppress(ChannelError):
@@ -238,7 +240,7 @@ def nursery(control: Channel) -> None:
                 child = os.fork()
                 if child == 0:
                     try:
-                        held = cage.die_with_parent(own)
+                        held = linux.die_with_parent(own)
                         control.close()
                         channel = Channel(socket.socket(fileno=file), files=True)
                         Worker(channel, network=network, parent=held).serve()
@@ -268,14 +270,14 @@ def _reap(process: int) -> int | None:
 def once(channel: Channel) -> None:
     """Serve one clip in this very process."""
     prepare()
-    network = cage.leave_network()
+    network = linux.leave_network()
     Worker(channel, network=network, parent=False).serve()
 
 
 def main(arguments: list[str]) -> None:
     """Run on the socket that was inherited under the number `arguments[0]`."""
     channel = Channel(socket.socket(fileno=int(arguments[0])), files=True)
-    (once if "--once" in arguments else nursery)(channel)
+    (once if "--once" in arguments else serve_forks)(channel)
 
 
 if __name__ == "__main__":

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from detector.errors import StoreError
-from detector.keeping import Keeper
-from detector.library import LibraryFilter
-from pages.parts import kept, session
+from detector.errors import LibraryError
+from detector.jobs.keeper import LibrarySaver
+from detector.library.types import LibraryFilter
+from pages.parts import library_access, session
 from pages.parts.text import plain
 
 
@@ -39,12 +39,12 @@ def show() -> None:
             st.button("Take it out again", icon=":material/delete:", on_click=_remove)
 
 
-def _look_again(keeper: Keeper) -> None:
+def _look_again(keeper: LibrarySaver) -> None:
     """It may have been deleted on another page, or in another tab."""
     try:
-        if keeper.id is not None and not kept.store().ids(LibraryFilter(ids=[keeper.id])):
+        if keeper.id is not None and not library_access.store().ids(LibraryFilter(ids=[keeper.id])):
             keeper.id = None
-    except StoreError as error:
+    except LibraryError as error:
         keeper.refused = str(error)
 
 
@@ -53,8 +53,8 @@ def _keep() -> None:
     if keeper is None or job is None or job.analysis is None:
         return
     try:
-        keeper.keep(kept.store(), job.analysis, job.evidence)
-    except StoreError as error:
+        keeper.keep(library_access.store(), job.analysis, job.evidence)
+    except LibraryError as error:
         keeper.refused = str(error)
 
 
@@ -63,6 +63,6 @@ def _remove() -> None:
     if keeper is None:
         return
     try:
-        keeper.remove(kept.store())
-    except StoreError as error:
+        keeper.remove(library_access.store())
+    except LibraryError as error:
         keeper.refused = str(error)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from detector.analysis import band_limits
-from detector.figures import timeline
-from detector.installed_models import named
-from detector.jobs import Job
-from detector.wording import LIMITS, clock
+from detector.analysis.engine import band_limits
+from detector.figures.timeline import timeline
+from detector.jobs.queue import Job
+from detector.models.registry import get_model
+from detector.wording import LIMITATIONS, clock
 from pages.parts import session
 from pages.parts.text import plain, short
 
@@ -27,7 +27,7 @@ def introduce() -> None:
         )
     with limits.container(border=True, height="stretch"):
         st.subheader("What it cannot know")
-        st.markdown("\n".join(f"- {limit}" for limit in LIMITS))
+        st.markdown("\n".join(f"- {limit}" for limit in LIMITATIONS))
 
 
 def follow(job: Job) -> None:
@@ -51,7 +51,7 @@ def follow(job: Job) -> None:
         st.button("Stop", on_click=job.cancel, icon=":material/stop_circle:", key="stop")
         if any(frame.faces for frame in job.scored):
             st.plotly_chart(
-                timeline(job.scored, band_limits(named(job.settings.models).read())),
+                timeline(job.scored, band_limits(get_model(job.settings.models).read())),
                 key="live",
                 config={"displayModeBar": False},
                 alt="Scores of the faces found so far",

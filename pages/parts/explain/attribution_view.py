@@ -9,16 +9,16 @@ from typing import Any
 
 import streamlit as st
 
-from detector.attributions import Explanation
+from detector.concurrency.task import CancelCallback, ProgressCallback, Task
 from detector.errors import Cancelled
-from detector.faithfulness import Faithfulness, faithfulness
-from detector.figures import deletion_curve
-from detector.heatmaps import colour_bar, png_bytes
-from detector.methods import METHODS
-from detector.tasks import CancelCallback, ProgressCallback, Task
+from detector.explanation.faithfulness import Faithfulness, faithfulness
+from detector.explanation.heatmaps import colour_bar, png_bytes
+from detector.explanation.methods.registry import METHODS
+from detector.explanation.result import Explanation
+from detector.figures.timeline import deletion_curve
 from detector.wording import NETWORKS, clock
-from pages.parts import lens
-from pages.parts.sources import Chosen
+from pages.parts.explain import layer_picker
+from pages.parts.explain.face_picker import Chosen
 from pages.parts.text import plain
 
 # One explanation at a time in this process: two would only slow each other, and the analyses.
@@ -86,7 +86,7 @@ def _step(chosen: Chosen, want: Wanted, test: bool) -> bool:
 
 
 def _work_of_map(chosen: Chosen, want: Wanted):  # type: ignore[no-untyped-def]
-    explainer, crop, key = lens.explainer(), chosen.crop, chosen.key
+    explainer, crop, key = layer_picker.explainer(), chosen.crop, chosen.key
     estimates = _estimates()
 
     def work(progress: ProgressCallback, cancelled: CancelCallback) -> Explanation:
@@ -107,7 +107,7 @@ def _work_of_map(chosen: Chosen, want: Wanted):  # type: ignore[no-untyped-def]
 def _work_of_test(  # type: ignore[no-untyped-def]
     chosen: Chosen, want: Wanted, explanation: Explanation
 ):
-    explainer, crop, key = lens.explainer(), chosen.crop, chosen.key
+    explainer, crop, key = layer_picker.explainer(), chosen.crop, chosen.key
     estimates = _estimates()
     name = (explanation.method, explanation.network, explanation.layers)
 

@@ -4,37 +4,37 @@ from __future__ import annotations
 
 import streamlit as st
 
-from detector.activations import differing_filters
-from detector.heatmaps import colour, enlarge, scale_for
+from detector.explanation.feature_maps import differing_filters
+from detector.explanation.heatmaps import colour, enlarge, scale_for
 from detector.wording import BAND_SHORT
-from pages.parts import lens, sources
-from pages.parts.sources import Chosen
+from pages.parts.explain import face_picker, layer_picker
+from pages.parts.explain.face_picker import Chosen
 
 SHOWN = 8
 
 
 def show(chosen: Chosen, asked: dict[str, str]) -> None:
     """The view that compares two faces."""
-    from detector.finding import band_of
+    from detector.analysis.finding import band_of
 
-    offered = list(sources.titles())
+    offered = list(face_picker.titles())
     manipulated = next((n for n, key in enumerate(offered) if "selfblend" in key), 0)
     with st.container(border=True):
         st.markdown("**Compare with**")
-        other = sources.choose(suffix="2", default=manipulated)
+        other = face_picker.choose(suffix="2", default=manipulated)
     if other is None:
         return
-    network = lens.network_choice()
-    found = lens.layer_choice(network, asked)
+    network = layer_picker.network_choice()
+    found = layer_picker.layer_choice(network, asked)
     with st.container(border=True):
-        lens.describe(found)
+        layer_picker.describe(found)
     left, right = st.columns(2, gap="medium")
     for column, face in ((left, chosen), (right, other)):
         column.image(face.crop, width=220, caption=sources_caption(face), alt=face.caption)
         band = band_of(face.face.logit, face.analysis.bands)
         column.markdown(f"Score **{face.face.score:.2f}**, {BAND_SHORT[band]} in this frame")
-    first = lens.maps(chosen, chosen.key, found.address)
-    second = lens.maps(other, other.key, found.address)
+    first = layer_picker.maps(chosen, chosen.key, found.address)
+    second = layer_picker.maps(other, other.key, found.address)
     st.subheader("The filters that differ most", anchor=False)
     st.caption(
         "By their mean over all positions. One pair of faces shows how the filters answer, not "

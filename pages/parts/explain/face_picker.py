@@ -10,17 +10,18 @@ from pathlib import Path
 
 import streamlit as st
 
-from detector.analysis import Settings, analyse
-from detector.clip import Image
-from detector.errors import DetectorError, StoreError
-from detector.evidence import Evidence
-from detector.library import LibraryFilter
-from detector.recut import enlarge_copy
+from detector.analysis.scan import scan
+from detector.errors import DetectorError, LibraryError
+from detector.library.types import LibraryFilter
+from detector.media.clip import Image
+from detector.pictures.folder import PictureFolder
+from detector.pictures.from_clip import enlarge_copy
+from detector.pictures.protocols import DisplayPictures
 from detector.result import Analysis, ScoredFace, ScoredFrame
 from detector.samples import samples
-from detector.thumbnails import Shown
+from detector.settings import Settings
 from detector.wording import clock
-from pages.parts import kept, session
+from pages.parts import library_access, session
 from pages.parts.text import plain, short
 
 MINE = "mine"
@@ -55,9 +56,9 @@ class _SampleScan:
     """A sample's analysis with its pictures, which go when the cache lets it go."""
 
     def __init__(self, path: Path) -> None:
-        self.evidence = Evidence(Path(tempfile.mkdtemp(prefix="veriframe-sample-")))
+        self.evidence = PictureFolder(Path(tempfile.mkdtemp(prefix="veriframe-sample-")))
         weakref.finalize(self, self.evidence.remove)
-        self.analysis = analyse(
+        self.analysis = scan(
             path,
             Settings(frames=SAMPLE_FRAMES),
             session.models().engine,
@@ -84,15 +85,15 @@ def titles() -> dict[str, str]:
 
 def _opened() -> dict[str, str]:
     """The analysis that a link or the page "Library" names, where it shows a face."""
-    asked = kept.numbers(st.query_params.get("analysis", ""))
+    asked = library_access.numbers(st.query_params.get("analysis", ""))
     if asked:
         st.session_state.opened = asked[0]
     id = st.session_state.get("opened")
     if id is None:
         return {}
     try:
-        found = kept.store().search(LibraryFilter(ids=[id]), page_size=1).items
-    except StoreError as error:
+        found = library_access.store().search(LibraryFilter(ids=[id]), page_size=1).items
+    except LibraryError as error:
         st.error(plain(str(error)), icon=":material/inventory_2:")
         return {}
     if not found:
@@ -104,10 +105,10 @@ def _opened() -> dict[str, str]:
 
 
 def _kept_crop(
-    id: int, analysis: Analysis, pictures: Shown, index: int, track: int
+    id: int, analysis: Analysis, pictures: DisplayPictures, index: int, track: int
 ) -> Image | None:
     """The pixels that were scored, or, where they are gone, a copy and a word about it."""
-    crop = kept.face(kept.store(), id, pictures, index, track)
+    crop = library_access.face(library_access.store(), id, pictures, index, track)
     if crop is None or pictures.exact:
         return crop
     st.caption(
@@ -117,18 +118,20 @@ def _kept_crop(
     return enlarge_copy(crop, analysis.sampling)
 
 
-def load(source: str) -> tuple[Analysis, Shown]:
+def load(source: str) -> tuple[Analysis, DisplayPictures]:
     """The analysis and the pictures of a source that `titles` offers; raises DetectorError."""
     if source.startswith(KEPT):
         id = int(source.removeprefix(KEPT))
-        return kept.analysis(kept.store(), id), kept.pictures(kept.store(), id)
+        return library_access.analysis(library_access.store(), id), library_access.pictures(
+            library_access.store(), id
+        )
     job = session.job()
     if source == MINE and job is not None and job.analysis is not None:
         return job.analysis, job.evidence
     for sample in samples():
         if sample.path.stem == source:
-            scan = _sample(sample.path)
-            return scan.analysis, scan.evidence
+            scanned = _sample(sample.path)
+            return scanned.analysis, scanned.evidence
     raise DetectorError("This clip is no longer here; choose another one.")
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from detector.activations import FeatureMaps
 from detector.errors import ExplanationError
-from detector.explainer import Explainer
-from detector.layers import PRESETS, TITLES, Layer, convolutions, layer
-from pages.parts.sources import Chosen
+from detector.explanation.explainer import Explainer
+from detector.explanation.feature_maps import FeatureMaps
+from detector.explanation.layer import PRESETS, TITLES, Layer
+from detector.explanation.layers import convolutions, layer
+from pages.parts.explain.face_picker import Chosen
 from pages.parts.text import plain
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import plotly.graph_objects as go
 import streamlit as st
 
-from detector.activations import FeatureMaps
-from detector.heatmaps import colour_bar, enlarge, png_bytes, tiles
-from pages.parts import lens
-from pages.parts.sources import Chosen
+from detector.explanation.feature_maps import FeatureMaps
+from detector.explanation.heatmaps import colour_bar, enlarge, png_bytes, tiles
+from pages.parts.explain import layer_picker
+from pages.parts.explain.face_picker import Chosen
 
 PAGE = 24  # filters shown at once
 
@@ -17,14 +17,14 @@ def show(chosen: Chosen, asked: dict[str, str]) -> None:
     """The view of one layer."""
     face, controls = st.columns([1, 3], gap="medium")
     with controls:
-        network = lens.network_choice()
-        found = lens.layer_choice(network, asked)
+        network = layer_picker.network_choice()
+        found = layer_picker.layer_choice(network, asked)
     with face:
         st.image(chosen.crop, width="stretch", alt="The face that the network sees",
                  caption="What goes in")  # fmt: skip
-    maps = lens.maps(chosen, chosen.key, found.address)
+    maps = layer_picker.maps(chosen, chosen.key, found.address)
     with st.container(border=True):
-        lens.describe(found)
+        layer_picker.describe(found)
     _grid(maps, chosen)
     _large(maps, chosen)
 
@@ -60,7 +60,7 @@ def _grid(maps: FeatureMaps, chosen: Chosen) -> None:
             with st.container(width=116, gap=None):
                 picture = maps.images([number], common=False)[0]
                 if common:
-                    from detector.heatmaps import colour
+                    from detector.explanation.heatmaps import colour
 
                     picture = colour(maps.map(number), scale)
                 st.image(
@@ -80,7 +80,7 @@ def _grid(maps: FeatureMaps, chosen: Chosen) -> None:
         st.image(colour_bar(scale, 480, 12), width=360, alt="Colour scale",
                  caption=f"{scale.low:.2f} (left) to {scale.high:.2f} (right)")  # fmt: skip
     sheet = tiles(maps.images(numbers, common), 6, 116)
-    stem = lens.file_stem(maps.layer, chosen)
+    stem = layer_picker.file_stem(maps.layer, chosen)
     with st.container(horizontal=True):
         st.download_button("This grid (PNG)", png_bytes(sheet), f"{stem}.png", "image/png",
                            icon=":material/image:", on_click="ignore")  # fmt: skip

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import streamlit as st
 
-from detector.walk import Walk
-from pages.parts import lens
-from pages.parts.sources import Chosen
+from detector.explanation.walk import Walk
+from pages.parts.explain import layer_picker
+from pages.parts.explain.face_picker import Chosen
 from pages.parts.text import plain
 
 
 @st.cache_resource(max_entries=8, show_spinner="Following the face through the network…")
 def _walk(_chosen: Chosen, key: str, network: str) -> Walk:
-    return lens.explainer().walk(_chosen.crop, network)
+    return layer_picker.explainer().walk(_chosen.crop, network)
 
 
 def show(chosen: Chosen, asked: dict[str, str]) -> None:
     """The view that walks."""
     choice, steps_row, buttons = st.columns([2, 7, 2], vertical_alignment="bottom")
     with choice:
-        network = lens.network_choice()
+        network = layer_picker.network_choice()
     walk = _walk(chosen, chosen.key, network)
     steps = walk.steps
     titles = ["The face", *(step.title for step in steps)]

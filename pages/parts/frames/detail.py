@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from detector.drawing import decode, draw_faces
-from detector.library import FrameRow
+from detector.library.types import FrameRow
+from detector.pictures.drawing import decode, draw_faces
 from detector.wording import clock
-from pages.parts import faces, sources
-from pages.parts.browsing import Browsed
+from pages.parts import face_card
+from pages.parts.explain import face_picker
+from pages.parts.frames.source import Browsed
 from pages.parts.text import plain, short
 
 
@@ -42,7 +43,7 @@ def show(browsed: Browsed, row: FrameRow) -> None:
     if row.track is not None:
         _elsewhere(browsed, row)
     for face in sorted(frame.faces, key=lambda face: face.track != row.track):
-        faces.card(analysis, pictures, frame, face)
+        face_card.card(analysis, pictures, frame, face)
 
 
 def _elsewhere(browsed: Browsed, row: FrameRow) -> None:
@@ -50,7 +51,7 @@ def _elsewhere(browsed: Browsed, row: FrameRow) -> None:
     moment = {"frame": clock(row.time), "face": str(row.track)}
     analysis = {"analysis": str(row.analysis)}
     if browsed.own:
-        analysis = {"clip": sources.titles().get(sources.MINE, "")}
+        analysis = {"clip": face_picker.titles().get(face_picker.MINE, "")}
     with st.container(horizontal=True, key="frame-elsewhere"):
         st.page_link("pages/feature_maps.py", label="Feature maps", query_params=analysis | moment)
         st.page_link("pages/attributions.py", label="Attributions", query_params=analysis | moment)

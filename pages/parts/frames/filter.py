@@ -6,9 +6,9 @@ from typing import Any
 
 import streamlit as st
 
-from detector.library import FrameFilter
+from detector.library.types import FrameFilter
 from detector.wording import NETWORKS
-from pages.parts.browsing import Browsed
+from pages.parts.frames.source import Browsed
 
 ORDERS = {
     "In order": "order",

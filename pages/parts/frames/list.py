@@ -9,11 +9,11 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from detector import report
-from detector.library import FrameFilter, FrameRow, Page
+from detector.library.types import FrameFilter, FrameRow, Page
+from detector.report import export, tables
 from detector.wording import NETWORKS, clock
-from pages.parts import frame_large
-from pages.parts.browsing import Browsed
+from pages.parts.frames import detail
+from pages.parts.frames.source import Browsed
 
 TABLE, GRID = "Table", "Grid"
 PAGE_SIZE = {TABLE: 50, GRID: 40}
@@ -66,7 +66,7 @@ def _list(browsed: Browsed, filter: FrameFilter, order: str) -> None:
             state.frames_page = found.number
             st.pagination(found.pages, key="frames_page")
     with large:
-        frame_large.show(browsed, _chosen(found))
+        detail.show(browsed, _chosen(found))
         _neighbours(found)
 
 
@@ -223,7 +223,7 @@ def _words(row: FrameRow) -> str:
 
 
 def _downloads(browsed: Browsed, filter: FrameFilter, order: str, total: int) -> None:
-    makers = {"csv": report.filtered_csv, "parquet": report.filtered_parquet}
+    makers = {"csv": tables.filtered_csv, "parquet": tables.filtered_parquet}
     too_many = total > MOST_EXPORTED
     for form, label, mime in _EXPORTS:
         st.download_button(
@@ -243,7 +243,7 @@ def _downloads(browsed: Browsed, filter: FrameFilter, order: str, total: int) ->
 
 def _file_name(browsed: Browsed, form: str) -> str:
     if browsed.alone is not None:
-        named = report.file_name(browsed.analysis(browsed.alone.id), form)
+        named = export.file_name(browsed.analysis(browsed.alone.id), form)
         return named.replace("-veriframe.", "-frames-veriframe.")
     of = "library" if browsed.whole else f"{len(browsed.summaries)}-analyses"
     return f"frames-of-{of}-veriframe.{form}"

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from detector.library import LibraryFilter, Summary
+from detector.library.store import Library
+from detector.library.types import LibraryFilter, Summary
+from detector.pictures.protocols import DisplayPictures
 from detector.result import Analysis
-from detector.store import Store
-from detector.thumbnails import Shown
-from pages.parts import kept, session
+from pages.parts import library_access, session
 from pages.parts.text import plain, short
 
 OFFERED = 50  # the newest analyses, to choose from
@@ -28,7 +28,7 @@ class Browsed:
         own: this tab's analysis, which is in no library that others see.
     """
 
-    store: Store
+    store: Library
     summaries: tuple[Summary, ...]
     whole: bool = False
     own: bool = False
@@ -44,10 +44,10 @@ class Browsed:
         return self.summaries[0] if len(self.summaries) == 1 else None
 
     def analysis(self, id: int) -> Analysis:
-        """One of them, whole; raises StoreError."""
-        return kept.analysis(self.store, id)
+        """One of them, whole; raises LibraryError."""
+        return library_access.analysis(self.store, id)
 
-    def pictures(self, id: int) -> Shown:
+    def pictures(self, id: int) -> DisplayPictures:
         """Its pictures: those of this tab while they are there, else the kept copies."""
         job, keeper = session.job(), session.keeper()
         mine = self.own or (keeper is not None and keeper.id == id)
@@ -58,7 +58,7 @@ def choose() -> Browsed | None:
     """Widgets that choose analyses, deep-linked by `?analysis=12,15`; None for an empty library.
 
     Raises:
-        StoreError: the library cannot be used.
+        LibraryError: the library cannot be used.
     """
     asked = st.query_params.get("analysis")
     job, keeper = session.job(), session.keeper()
@@ -76,7 +76,7 @@ def choose() -> Browsed | None:
 
 
 def _from_library(asked: str | None) -> Browsed | None:
-    library, state = kept.store(), st.session_state
+    library, state = library_access.store(), st.session_state
     newest = library.search(page_size=OFFERED)
     if newest.total == 0:
         if asked:
@@ -86,7 +86,7 @@ def _from_library(asked: str | None) -> Browsed | None:
         keeper = session.keeper()
         state.browsed = [keeper.id] if keeper is not None and keeper.id is not None else []
     if asked is not None and asked != state.get("browsed_asked"):
-        state.browsed = kept.numbers(asked)[:OFFERED]
+        state.browsed = library_access.numbers(asked)[:OFFERED]
     chosen = {
         summary.id: summary
         for summary in library.search(LibraryFilter(ids=state.browsed), page_size=OFFERED).items

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import streamlit as st
 
-from detector.comparison import Comparison, compare
-from detector.comparison_figures import Named, changes, histogram, timelines
-from detector.figures import TRACK_COLOURS
-from detector.library import Summary
-from detector.store import Store
+from detector.analysis.comparison import Comparison, compare
+from detector.figures.comparison import Named, changes, histogram, timelines
+from detector.library.store import Library
+from detector.library.types import Summary
+from detector.palette import TRACK_COLOURS
 from detector.wording import clock
-from pages.parts import address, kept
-from pages.parts.faces import swatch
-from pages.parts.shelf import MOST_COMPARED, finding, models
+from pages.parts import library_access, links
+from pages.parts.face_card import swatch
+from pages.parts.library.list import MOST_COMPARED, finding, models
 from pages.parts.text import plain, short
 
 SECONDS, SHARE = "Seconds", "Share of the clip"
 
 
-def show(library: Store, ids: list[int]) -> None:
-    """The comparison; raises StoreError where one of them is gone."""
+def show(library: Library, ids: list[int]) -> None:
+    """The comparison; raises LibraryError where one of them is gone."""
     st.button("All analyses", icon=":material/arrow_back:", on_click=st.query_params.clear,
               key="back")  # fmt: skip
     if not 2 <= len(ids) <= MOST_COMPARED:
@@ -30,7 +30,7 @@ def show(library: Store, ids: list[int]) -> None:
         return
     summaries = [library.summary(id) for id in ids]
     named = [
-        Named(summary.id, short(summary.name, 36), kept.analysis(library, summary.id))
+        Named(summary.id, short(summary.name, 36), library_access.analysis(library, summary.id))
         for summary in summaries
     ]
     st.subheader(f"{len(ids)} analyses compared", anchor=False)
@@ -42,14 +42,14 @@ def show(library: Store, ids: list[int]) -> None:
             _same_clip(named[first], named[second])
 
 
-def _cards(library: Store, summaries: list[Summary]) -> None:
+def _cards(library: Library, summaries: list[Summary]) -> None:
     for number, (column, summary) in enumerate(
         zip(st.columns(len(summaries)), summaries, strict=True)
     ):
         with column.container(border=True, height="stretch", key=f"compared-{summary.id}"):
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
                 st.image(swatch(TRACK_COLOURS[number]), width=14, alt="")
-                address.link(
+                links.link(
                     f"**{summary.id} · {plain(short(summary.name, 30))}**",
                     f"compared-open-{summary.id}", "analysis", str(summary.id),
                 )  # fmt: skip

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from detector.errors import StoreError
-from pages.parts import kept
+from detector.errors import LibraryError
+from pages.parts import library_access
 from pages.parts.text import plain
 
 
@@ -31,8 +31,8 @@ def confirm(ids: list[int]) -> None:
 def _delete(ids: list[int]) -> None:
     state = st.session_state
     try:
-        removed = kept.delete(ids)
-    except StoreError as error:
+        removed = library_access.delete(ids)
+    except LibraryError as error:
         state.delete_failed = str(error)
         return
     state.deleted = f"Deleted {removed:,} " + ("analysis." if removed == 1 else "analyses.")

@@ -6,19 +6,19 @@ import datetime
 
 import streamlit as st
 
-from detector.drift import MEASURES, Shift, recent_faces, shifts
-from detector.drift_figures import psi_chart, shares_chart
 from detector.errors import EvaluationError, ModelError
-from detector.evaluation_result import MODEL_CARD, Evaluation, read
-from detector.model_card import stale
-from detector.store import Store
-from detector.weights import read_ensemble
+from detector.evaluation.drift import MEASURES, Shift, recent_faces, shifts
+from detector.evaluation.model_card.card import stale
+from detector.evaluation.result import MODEL_CARD, Evaluation, read
+from detector.figures.drift import psi_chart, shares_chart
+from detector.library.store import Library
+from detector.models.spec import read_ensemble
 from pages.parts.text import plain
 
 PERIODS = {"Last 7 days": 7, "Last 30 days": 30, "Last year": 365, "All": None}
 
 
-def offer(library: Store) -> None:
+def offer(library: Library) -> None:
     """A section that compares only once it is opened."""
     with st.expander(
         "Drift", icon=":material/trending_down:", key="drift", on_change="rerun"
@@ -27,7 +27,7 @@ def offer(library: Store) -> None:
             _show(library)
 
 
-def _show(library: Store) -> None:
+def _show(library: Library) -> None:
     st.markdown(
         "Error rates hold for clips like those they were measured on. Here, faces of recent "
         "analyses are compared with the reference in the model card (face level): where they "

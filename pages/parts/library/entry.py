@@ -6,14 +6,16 @@ from pathlib import Path
 
 import streamlit as st
 
-from detector.errors import DetectorError, StoreError
-from detector.library import LibraryFilter, Summary
-from detector.provenance import Provenance, inspect
-from detector.store import Store
-from pages.parts import address, background, deleting, kept, result
-from pages.parts.browsing import LIBRARY
-from pages.parts.shelf import facts
-from pages.parts.sources import KEPT
+from detector.errors import DetectorError, LibraryError
+from detector.library.store import Library
+from detector.library.types import LibraryFilter, Summary
+from detector.media.provenance.facts import Provenance
+from detector.media.sandboxed_provenance import inspect
+from pages.parts import library_access, links, result
+from pages.parts.explain.face_picker import KEPT
+from pages.parts.frames.source import LIBRARY
+from pages.parts.library import delete, scans
+from pages.parts.library.list import facts
 from pages.parts.text import plain, short
 
 PLAYED = 200 << 20  # bytes: a larger clip is not sent to the browser as a whole
@@ -27,19 +29,19 @@ def _provenance(path: Path, sha256: str) -> Provenance | None:
         return None
 
 
-def show(library: Store, id: int) -> None:
-    """The analysis with that number; raises StoreError where there is none."""
+def show(library: Library, id: int) -> None:
+    """The analysis with that number; raises LibraryError where there is none."""
     summary = library.summary(id)
     _becomes_current(id)
-    analysis = kept.analysis(library, id)
-    clip = kept.clip(library, id)
+    analysis = library_access.analysis(library, id)
+    clip = library_access.clip(library, id)
     _head(library, summary)
-    background.show(library)
+    scans.show(library)
     _words(library, summary)
     _others(library, summary)
     result.show(
         analysis,
-        kept.pictures(library, id),
+        library_access.pictures(library, id),
         clip if clip is not None and summary.bytes <= PLAYED else None,
         None if clip is None else _provenance(clip, summary.sha256),
         lambda: _place(clip),
@@ -54,7 +56,7 @@ def _becomes_current(id: int) -> None:
         state.clip = f"{KEPT}{id}"
 
 
-def _head(library: Store, summary: Summary) -> None:
+def _head(library: Library, summary: Summary) -> None:
     st.button("All analyses", icon=":material/arrow_back:", on_click=st.query_params.clear,
               key="back")  # fmt: skip
     st.subheader(plain(short(summary.name, 80)), anchor=False)
@@ -64,12 +66,12 @@ def _head(library: Store, summary: Summary) -> None:
         st.page_link("pages/frames.py", label="Browse its frames", query_params=query)
         st.page_link("pages/feature_maps.py", label="Feature maps", query_params=query)
         st.page_link("pages/attributions.py", label="Attributions", query_params=query)
-        background.offer_rescan(library, [summary.id])
+        scans.offer_rescan(library, [summary.id])
         if st.button("Delete…", icon=":material/delete:", key="delete-one"):
-            deleting.confirm([summary.id])
+            delete.confirm([summary.id])
 
 
-def _words(library: Store, summary: Summary) -> None:
+def _words(library: Library, summary: Summary) -> None:
     """Tags and a note, saved as they are changed."""
     state = st.session_state
     tags, note = f"tags-{summary.id}", f"note-{summary.id}"
@@ -94,11 +96,11 @@ def _words(library: Store, summary: Summary) -> None:
 def _save(act) -> None:  # type: ignore[no-untyped-def]
     try:
         act()
-    except StoreError as error:
+    except LibraryError as error:
         st.session_state.words_failed = str(error)
 
 
-def _others(library: Store, summary: Summary) -> None:
+def _others(library: Library, summary: Summary) -> None:
     """Other analyses of the same clip."""
     same = library.search(LibraryFilter(sha256=summary.sha256), page_size=6).items
     others = [other for other in same if other.id != summary.id][:5]
@@ -107,9 +109,9 @@ def _others(library: Store, summary: Summary) -> None:
             for other in others:
                 with st.container(horizontal=True, vertical_alignment="center"):
                     st.markdown(facts(other), width="stretch")
-                    address.link("Open", f"other-{other.id}", "analysis", str(other.id))
+                    links.link("Open", f"other-{other.id}", "analysis", str(other.id))
                     pair = f"{min(other.id, summary.id)},{max(other.id, summary.id)}"
-                    address.link("Compare", f"pair-{other.id}", "compare", pair)
+                    links.link("Compare", f"pair-{other.id}", "compare", pair)
 
 
 def _place(clip: Path | None) -> None:

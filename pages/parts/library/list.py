@@ -7,12 +7,14 @@ from typing import Any
 
 import streamlit as st
 
-from detector import archive
-from detector.library import NO_BAND, LibraryFilter, Page, Summary
-from detector.store import Store
-from detector.wording import BAND_COLOURS, BAND_ORDER, BAND_SHORT, NETWORKS, STATES, clock
-from pages.parts import address, background, deleting, drifting, kept
-from pages.parts.faces import swatch
+from detector.library.store import Library
+from detector.library.types import NO_BAND, LibraryFilter, Page, Summary
+from detector.palette import BAND_COLOURS
+from detector.report import archive
+from detector.wording import BAND_ORDER, BAND_SHORT, NETWORKS, STATES, clock
+from pages.parts import library_access, links
+from pages.parts.face_card import swatch
+from pages.parts.library import delete, drift, scans
 from pages.parts.text import plain, short
 
 ORDERS = {
@@ -52,14 +54,14 @@ _DEFAULTS: dict[str, Any] = {
 }
 
 
-def show(library: Store) -> None:
+def show(library: Library) -> None:
     """The filters, the selection's bar and one page of analyses."""
-    background.show(library)
-    background.offer_scan(library)
+    scans.show(library)
+    scans.offer_scan(library)
     if library.search(page_size=1).total == 0:
-        kept.empty()
+        library_access.empty()
         return
-    drifting.offer(library)
+    drift.offer(library)
     with st.container(border=True):
         filter, order = _filters(library)
     state = st.session_state
@@ -83,7 +85,7 @@ def show(library: Store) -> None:
         st.pagination(found.pages, key="library_page")
 
 
-def _filters(library: Store) -> tuple[LibraryFilter, str]:
+def _filters(library: Library) -> tuple[LibraryFilter, str]:
     state = st.session_state
     keep: dict[str, Any] = {"persist_state": "session"}
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -117,7 +119,7 @@ def _filters(library: Store) -> tuple[LibraryFilter, str]:
     )
 
 
-def _more(library: Store, keep: dict[str, Any]) -> None:
+def _more(library: Library, keep: dict[str, Any]) -> None:
     """The filters of the popover."""
     st.date_input("Analysed between (UTC days)", value=[], key="library_dates", **keep)
     with st.container(horizontal=True):
@@ -151,7 +153,7 @@ def _clear() -> None:
         st.session_state[key] = default
 
 
-def _selected(library: Store) -> list[int]:
+def _selected(library: Library) -> list[int]:
     """What is selected and still there, in the order of choosing."""
     chosen: list[int] = st.session_state.setdefault("library_selected", [])
     if chosen:
@@ -170,7 +172,9 @@ def _toggle(id: int) -> None:
     _select([id], st.session_state[f"pick-{id}"])
 
 
-def _bar(library: Store, filter: LibraryFilter, found: Page[Summary], selected: list[int]) -> None:
+def _bar(
+    library: Library, filter: LibraryFilter, found: Page[Summary], selected: list[int]
+) -> None:
     here = [summary.id for summary in found.items]
     with st.container(horizontal=True, vertical_alignment="center", key="library-bar"):
         noun = "analysis" if found.total == 1 else "analyses"
@@ -197,11 +201,11 @@ def _bar(library: Store, filter: LibraryFilter, found: Page[Summary], selected: 
             _actions(library, selected)
 
 
-def _actions(library: Store, selected: list[int]) -> None:
+def _actions(library: Library, selected: list[int]) -> None:
     numbers = ",".join(map(str, selected))
     several = 2 <= len(selected) <= MOST_COMPARED
     st.button(
-        "Compare", icon=":material/compare:", disabled=not several, on_click=address.go,
+        "Compare", icon=":material/compare:", disabled=not several, on_click=links.go,
         args=("compare", numbers), help=f"Select two to {MOST_COMPARED} analyses.",
     )  # fmt: skip
     few = len(selected) <= MOST_BROWSED
@@ -218,19 +222,19 @@ def _actions(library: Store, selected: list[int]) -> None:
             st.button("Take off all", on_click=_tag, args=(library, selected, False))
     with st.popover("Export", icon=":material/download:"):
         _export(library, selected)
-    background.offer_rescan(library, selected)
+    scans.offer_rescan(library, selected)
     if st.button("Delete…", icon=":material/delete:", key="delete-selected"):
-        deleting.confirm(selected)
+        delete.confirm(selected)
 
 
-def _tag(library: Store, ids: list[int], on: bool) -> None:
+def _tag(library: Library, ids: list[int], on: bool) -> None:
     name = st.session_state.bulk_tag.strip()
     if name:
         (library.tag if on else library.untag)(ids, name)
         st.session_state.bulk_tag = ""
 
 
-def _export(library: Store, selected: list[int]) -> None:
+def _export(library: Library, selected: list[int]) -> None:
     forms = st.pills(
         "Scores as", archive.FORMS, key="export_forms", default=list(archive.FORMS),
         selection_mode="multi", format_func={"csv": "CSV", "parquet": "Parquet",
@@ -251,7 +255,7 @@ def _export(library: Store, selected: list[int]) -> None:
     )  # fmt: skip
 
 
-def _row(library: Store, summary: Summary, selected: list[int]) -> None:
+def _row(library: Library, summary: Summary, selected: list[int]) -> None:
     state = st.session_state
     with st.container(
         horizontal=True, border=True, vertical_alignment="center", gap="small",
@@ -266,7 +270,7 @@ def _row(library: Store, summary: Summary, selected: list[int]) -> None:
         st.image(picture or _NO_FACE, width=56, alt="Its strongest face" if picture else "No face")
         with st.container(width="stretch", gap=None):
             st.button(
-                f"**{plain(short(summary.name, 70))}**", type="tertiary", on_click=address.go,
+                f"**{plain(short(summary.name, 70))}**", type="tertiary", on_click=links.go,
                 args=("analysis", str(summary.id)), key=f"open-{summary.id}", help="Open",
             )  # fmt: skip
             st.caption(facts(summary))

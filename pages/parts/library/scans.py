@@ -8,13 +8,13 @@ from typing import Any
 
 import streamlit as st
 
-from detector.analysis import DEFAULT_FRAMES, Settings
+from detector.concurrency.task import Task
 from detector.errors import DetectorError
-from detector.folder_scan import FolderOutcome, FolderScan, find_clips
-from detector.rescan import Rescanned, rescan_all
-from detector.store import Store
-from detector.tasks import Task
-from pages.parts import address, login, session
+from detector.jobs.folder import FolderOutcome, FolderScan, find_clips
+from detector.jobs.rescan import Rescanned, rescan_all
+from detector.library.store import Library
+from detector.settings import DEFAULT_FRAMES, Settings
+from pages.parts import links, login, session
 from pages.parts.text import plain, short
 
 MOST_LISTED = 100  # clips that failed, on the page
@@ -38,7 +38,7 @@ def _board() -> _Board:
     return _board_of(login.owner())
 
 
-def show(library: Store) -> None:
+def show(library: Library) -> None:
     """What runs in the background and what came of it; nothing where nothing does."""
     board = _board()
     running = any(task is not None and not task.finished for task in (board.scan, board.rescan))
@@ -140,14 +140,14 @@ def _rescanned(one: Rescanned) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             how = "was scanned with them before, as" if one.known else "is now also"
             st.markdown(f"- {name}: number {one.old} {how} number {one.new}")
-            address.link("Compare", f"rescanned-{one.old}", "compare", f"{one.old},{one.new}")
+            links.link("Compare", f"rescanned-{one.old}", "compare", f"{one.old},{one.new}")
 
 
 def _dismiss(which: str) -> None:
     setattr(_board(), which, None)
 
 
-def offer_scan(library: Store) -> None:
+def offer_scan(library: Library) -> None:
     """Fields to scan a folder with, and the button; not where people log in from elsewhere."""
     if login.wanted():
         return
@@ -170,7 +170,7 @@ def offer_scan(library: Store) -> None:
             st.error(plain(refused), icon=":material/error:")
 
 
-def _start_scan(library: Store) -> None:
+def _start_scan(library: Library) -> None:
     state, board = st.session_state, _board()
     state.pop("scan_refused", None)
     if board.scan is not None and not board.scan.finished:
@@ -190,7 +190,7 @@ def _start_scan(library: Store) -> None:
     )
 
 
-def offer_rescan(library: Store, ids: list[int], **button: Any) -> None:
+def offer_rescan(library: Library, ids: list[int], **button: Any) -> None:
     """A button that scans kept analyses again."""
     board = _board()
     busy = board.rescan is not None and not board.rescan.finished
@@ -204,7 +204,7 @@ def offer_rescan(library: Store, ids: list[int], **button: Any) -> None:
     )  # fmt: skip
 
 
-def _start_rescan(library: Store, ids: list[int]) -> None:
+def _start_rescan(library: Library, ids: list[int]) -> None:
     board, engine, chosen = _board(), session.models().engine, list(ids)
     if board.rescan is None or board.rescan.finished:
         board.rescan = Task(

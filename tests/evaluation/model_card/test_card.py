@@ -11,11 +11,10 @@ from typing import Any
 
 import pytest
 
-from detector import model_card_text
 from detector.errors import ModelError
-from detector.evaluation_result import Estimate, Group, write
-from detector.model_card import ModelCard, gather, to_json
-from detector.model_card_words import (
+from detector.evaluation.model_card import text as model_card_text
+from detector.evaluation.model_card.card import ModelCard, gather, to_json
+from detector.evaluation.model_card.tables import (
     band_rows,
     failure_rows,
     group_rows,
@@ -24,8 +23,10 @@ from detector.model_card_words import (
     summary,
     to_markdown,
 )
-from detector.weights import MODELS, read_ensemble
-from tests.measured import abstention, evaluation, failures, metrics, robustness, run
+from detector.evaluation.result import Estimate, Group, write
+from detector.files import MODELS
+from detector.models.spec import read_ensemble
+from tests.helpers.measured import abstention, evaluation, failures, metrics, robustness, run
 
 
 def int8(**changes: Any) -> dict[str, Any]:

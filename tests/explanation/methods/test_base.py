@@ -12,20 +12,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from detector.attributions import (
-    Explanation,
-    blurred,
-    integrated_gradients,
-    occlusion,
-    occlusion_passes,
-    occlusion_window,
-    passes,
-)
-from detector.ensemble import factors
 from detector.errors import Cancelled, ExplanationError
-from detector.explainer import Explainer
-from detector.layers import layer
-from detector.methods import (
+from detector.explanation.crop_network import factors
+from detector.explanation.explainer import Explainer, passes
+from detector.explanation.layers import layer
+from detector.explanation.methods.base import blurred
+from detector.explanation.methods.integrated_gradients import integrated_gradients
+from detector.explanation.methods.occlusion import occlusion, occlusion_passes, occlusion_window
+from detector.explanation.methods.registry import (
     ENSEMBLE,
     GRAD_CAM,
     GUIDED_GRAD_CAM,
@@ -33,7 +27,8 @@ from detector.methods import (
     METHODS,
     OCCLUSION,
 )
-from tests.crops import as_tensor, blended, crop_of, original
+from detector.explanation.result import Explanation
+from tests.helpers.crops import as_tensor, blended, crop_of, original
 
 
 @pytest.fixture(scope="module")

@@ -17,12 +17,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from detector import provenance
 from detector.errors import ClipError
-from detector.provenance import hash_stream, inspect, read_credentials
-from tests.credentials import Chain, make_chain, manifest, sign
+from detector.media.provenance import facts
+from detector.media.provenance.c2pa import read_credentials
+from detector.media.sandboxed_provenance import hash_stream, inspect
+from tests.helpers.credentials import Chain, make_chain, manifest, sign
+from tests.helpers.processes import ROOT
 
-SAMPLES = Path(__file__).resolve().parent.parent / "assets" / "samples"
+SAMPLES = ROOT / "assets" / "samples"
 CLIP = SAMPLES / "grid_bbaf2n.mp4"
 PICTURE = SAMPLES / "portraits" / "tracy_caldwell_nasa.jpg"
 
@@ -95,7 +97,7 @@ def test_a_clip_of_the_web() -> None:
     text = " ".join(found.hints)
     assert "last written by FFmpeg" in text
     assert "encoded by software (x264" in text
-    assert found.credentials == provenance.Credentials("none")
+    assert found.credentials == facts.Credentials("none")
 
 
 TAGS = {
@@ -131,11 +133,11 @@ def test_hints_from_tags(tmp_path: Path, tags: dict[str, str], sentence: str) ->
 def test_hints_never_claim_proof(tmp_path: Path) -> None:
     paths = [CLIP, PICTURE, write_clip(tmp_path / "c.mp4", trim=5)]
     for path in paths:
-        for sentence in (*inspect(path).hints, provenance.NOTE):
+        for sentence in (*inspect(path).hints, facts.NOTE):
             lower = sentence.lower()
             assert sentence.endswith(".")
             assert not any(word in lower for word in ("fake", "forged", "proves", "authentic"))
-    assert "no evidence of manipulation" in provenance.NOTE
+    assert "no evidence of manipulation" in facts.NOTE
 
 
 def test_edit_list_hides_frames(tmp_path: Path) -> None:

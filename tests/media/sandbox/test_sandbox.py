@@ -1,4 +1,4 @@
-"""detector.cage: what a caged process can no longer do, each tried from within."""
+"""detector.sandbox: what a sandboxed process can no longer do, each tried from within."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from pathlib import Path
 
 import pytest
 
-from detector import cage
 from detector.limits import Limits
-from tests.processes import ROOT
+from detector.media.sandbox import sandbox, seccomp
+from tests.helpers.processes import ROOT
 
-# Runs in a process of its own: closes the cage, then tries; prints what came of each attempt.
+# Runs in a process of its own: closes the sandbox, then tries; prints what came of each attempt.
 PROLOGUE = """
 import ctypes, errno, json, mmap, os, resource, signal, socket, sys, threading
-from detector import cage
+from detector.media.sandbox import linux, sandbox
 from detector.limits import Limits
 folder, clip, secret = sys.argv[1:4]
 out = os.dup(1)
-network = cage.leave_network()
+network = linux.leave_network()
 file = os.open(clip, os.O_RDONLY)
 started = os.getpid()
-layers = cage.close_in(file, Limits(memory=1 << 30), 60, network=network, parent=False,
+layers = sandbox.close_in(file, Limits(memory=1 << 30), 60, network=network, parent=False,
                        callbacks=CALLBACKS)
 os.close(file)
 libc = ctypes.CDLL(None, use_errno=True)
@@ -90,7 +90,7 @@ NEW_CODE = "mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PRO
 
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    folder = tmp_path_factory.mktemp("caged")
+    folder = tmp_path_factory.mktemp("sandboxed")
     clip, secret = folder / "clip", folder / "secret"
     clip.write_bytes(b"the clip")
     secret.write_text("nobody's business")
@@ -118,23 +118,26 @@ def attempt(
     return json.loads(done.stdout)
 
 
+DROP = "from detector.media.sandbox import linux; linux.drop_privileges()"
+
+
 @pytest.fixture(scope="module")
 def whole() -> bool:
     """Both Landlock and seccomp are here, as on every Linux of today that does not deny them."""
     code = """
-from detector import cage
+from detector.media.sandbox import landlock, seccomp
 from detector.limits import Limits
-print(cage.landlock_version() > 0, cage.filter_calls())
+print(landlock.landlock_version() > 0, seccomp.filter_calls())
 """
     done = subprocess.run(
-        [sys.executable, "-c", "from detector import cage\ncage.drop_privileges()\n" + code],
+        [sys.executable, "-c", f"{DROP}\n{code}"],
         cwd=ROOT, capture_output=True, text=True, check=True,
     )  # fmt: skip
     return done.stdout.split() == ["True", "True"]
 
 
 @pytest.mark.parametrize("act", ATTEMPTS)
-def test_a_caged_process_cannot(outcomes: dict[str, str], whole: bool, act: str) -> None:
+def test_a_sandboxed_process_cannot(outcomes: dict[str, str], whole: bool, act: str) -> None:
     if not whole and act not in ("too much memory",):
         assert act in outcomes  # this system denies the layers: `describe` says so
         return
@@ -145,7 +148,7 @@ def test_a_caged_process_cannot(outcomes: dict[str, str], whole: bool, act: str)
 
 
 @pytest.mark.parametrize("act", ALLOWED)
-def test_a_caged_process_can(outcomes: dict[str, str], act: str) -> None:
+def test_a_sandboxed_process_can(outcomes: dict[str, str], act: str) -> None:
     assert outcomes[act] == "done"
 
 
@@ -161,7 +164,7 @@ def test_new_code_is_for_callbacks_alone(
 
 def test_the_filter_is_a_program_that_the_kernel_takes() -> None:
     for machine in (0, 1):
-        code = cage.filter_program(machine, 1234)
+        code = seccomp.filter_program(machine, 1234)
         assert len(code) % 8 == 0
         steps = [code[i : i + 8] for i in range(0, len(code), 8)]
         assert len(steps) < 4096
@@ -174,18 +177,17 @@ def test_the_filter_is_a_program_that_the_kernel_takes() -> None:
 
 def test_numbers_of_calls_are_no_others() -> None:
     for machine in (0, 1):
-        numbers = [n[machine] for n in cage._CALLS.values() if n[machine] is not None]
+        numbers = [n[machine] for n in seccomp._CALLS.values() if n[machine] is not None]
         assert len(numbers) == len(set(numbers))
-        special = (cage._CLONE, cage._CLONE3, cage._MMAP, cage._MPROTECT, cage._PRCTL,
-                   cage._PRLIMIT, cage._TGKILL, cage._IOCTL)  # fmt: skip
-        looked_at = {pair[machine] for pair in special}
+        special = ("CLONE", "CLONE3", "MMAP", "MPROTECT", "PRCTL", "PRLIMIT", "TGKILL", "IOCTL")
+        looked_at = {getattr(seccomp, f"_{name}")[machine] for name in special}
         assert not looked_at & set(numbers)
 
 
 def test_each_layer_says_what_it_does_or_why_not() -> None:
-    held = cage._layers(Limits(), True, 7, True, True, True)
-    assert tuple(layer.name for layer in held) == cage.LAYERS
-    bare = cage._layers(Limits(), False, 0, False, False, False)
+    held = sandbox._layers(Limits(), True, 7, True, True, True)
+    assert tuple(layer.name for layer in held) == sandbox.DEFENCES
+    bare = sandbox._layers(Limits(), False, 0, False, False, False)
     assert not any(layer.holds for layer in bare if layer.name not in ("memory", "time"))
     for layer in (*held, *bare):
         assert layer.about
@@ -193,16 +195,18 @@ def test_each_layer_says_what_it_does_or_why_not() -> None:
 
 
 def test_what_holds_and_what_does_not_are_lines() -> None:
-    held = cage._layers(Limits(), True, 7, True, True, True)
-    bare = cage._layers(Limits(), False, 0, False, False, False)
+    held = sandbox._layers(Limits(), True, 7, True, True, True)
+    bare = sandbox._layers(Limits(), False, 0, False, False, False)
     assert "files: reads the clip and Python's libraries, writes nowhere (Landlock 7)" in (
-        cage.lines(held)
+        sandbox.lines(held)
     )
-    (line,) = cage.lines([layer for layer in bare if layer.name == "system calls"])
+    (line,) = sandbox.lines([layer for layer in bare if layer.name == "system calls"])
     assert line.startswith("system calls: not held, no seccomp: ")
 
 
 def test_a_process_whose_parent_is_gone_ends_at_once() -> None:
-    code = "from detector import cage; cage.die_with_parent(1 << 30); print('lives')"
+    code = (
+        "from detector.media.sandbox import linux; linux.die_with_parent(1 << 30); print('lives')"
+    )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=False)
     assert (done.returncode, done.stdout) == (1, b"")

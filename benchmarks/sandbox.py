@@ -1,6 +1,6 @@
-"""What the cage costs: a scan of ten seconds of 1080p with it and without, in turns.
+"""What the sandbox costs: a scan of ten seconds of 1080p with it and without, in turns.
 
-    python -m benchmarks.cage [--repeats 15]
+    python -m benchmarks.sandbox [--repeats 15]
 
 Each row gives the median times, the median of the ratios of neighbours, and the same of the
 seconds of computing in all processes, which other work on the machine moves less.
@@ -20,17 +20,20 @@ from unittest import mock
 
 from benchmarks import clips
 from benchmarks.record import Record, Row, arguments, finish
-from detector import analysis, cage_process
-from detector.analysis import Engine, Settings, analyse
-from detector.caged_clip import CagedClip, describe_cage
-from detector.clip import ClipReader
+from detector.analysis import scan as scan_module
+from detector.analysis.engine import Engine
+from detector.analysis.scan import scan
+from detector.media.reader import ClipReader
+from detector.media.sandbox import fork_server
+from detector.media.sandboxed_clip import SandboxedClip, describe_sandbox
+from detector.settings import Settings
 
 FRAMES = 32
 Opener = Callable[..., Any]
 
 
-class Measured(CagedClip):
-    """A caged clip whose process tells, before it ends, how long it computed."""
+class Measured(SandboxedClip):
+    """A sandboxed clip whose process tells, before it ends, how long it computed."""
 
     work = 0.0
 
@@ -62,12 +65,13 @@ def both_ways(
 
     def ratio(taken: dict[Opener, list[float]]) -> float:
         return statistics.median(
-            caged / plain for plain, caged in zip(taken[ClipReader], taken[Measured], strict=True)
+            within / without
+            for without, within in zip(taken[ClipReader], taken[Measured], strict=True)
         )
 
     values = {
         "plain ms": 1000 * statistics.median(seconds[ClipReader]),
-        "caged ms": 1000 * statistics.median(seconds[Measured]),
+        "sandboxed ms": 1000 * statistics.median(seconds[Measured]),
         "ratio": ratio(seconds),
         "computing ratio": ratio(work),
     }
@@ -80,7 +84,7 @@ def main() -> None:
     options = arguments(str(__doc__), 15)
     engine = Engine()
     engine.warm_up()
-    cage_process.warm()
+    fork_server.warm()
     with tempfile.TemporaryDirectory() as folder:
         path = clips.write(Path(folder) / "clip.mp4", 10)
 
@@ -94,21 +98,21 @@ def main() -> None:
                     pass
                 reader.describe()
 
-        def scan(opened: Opener, count: int | None) -> None:
-            with mock.patch.object(analysis, "open_clip", opened):
-                analyse(path, Settings(count), engine)
+        def run_scan(opened: Opener, count: int | None) -> None:
+            with mock.patch.object(scan_module, "open_clip", opened):
+                scan(path, Settings(count), engine)
 
         every_frame = max(2, options.repeats // 5)
         rows = [
             both_ways("open", first, options.repeats),
             both_ways(f"decode {FRAMES} frames", lambda way: read(way, FRAMES), options.repeats),
             both_ways("decode every frame", lambda way: read(way, None), every_frame),
-            both_ways(f"scan of {FRAMES} frames", lambda way: scan(way, FRAMES),
+            both_ways(f"scan of {FRAMES} frames", lambda way: run_scan(way, FRAMES),
                       options.repeats, True),
-            both_ways("scan of every frame", lambda way: scan(way, None), every_frame, True),
+            both_ways("scan of every frame", lambda way: run_scan(way, None), every_frame, True),
         ]  # fmt: skip
-    holds = ", ".join(layer.name for layer in describe_cage() if layer.holds)
-    finish(Record("cage", "The cage: 10 s of 1080p", rows, [f"Holds: {holds}."]), options.out)
+    holds = ", ".join(layer.name for layer in describe_sandbox() if layer.holds)
+    finish(Record("sandbox", "The sandbox: 10 s of 1080p", rows, [f"Holds: {holds}."]), options.out)
 
 
 if __name__ == "__main__":

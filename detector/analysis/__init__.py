@@ -1,0 +1,1 @@
+"""From a clip to a finding: engine, scan, aggregation, verification, comparison."""

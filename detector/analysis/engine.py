@@ -1,0 +1,117 @@
+"""The models of a process, loaded once and shared by all threads."""
+
+from __future__ import annotations
+
+import threading
+
+from detector.errors import ModelError
+from detector.faces.blazeface import BlazeFace, ConfirmedFaces
+from detector.faces.face import MIN_SCORE, FaceDetector
+from detector.models import registry
+from detector.models.backends import backend_named
+from detector.models.load import load_scorer
+from detector.models.scorer import Scorer
+from detector.models.scoring_queue import ScoringQueue
+from detector.models.spec import EnsembleSpec
+from detector.result import BandThresholds, Model, fingerprint
+from detector.settings import DETECTORS, Backend, Settings
+
+
+class Engine:
+    """The models of this process: loaded once on first use, shared by all threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._turns: dict[tuple[str, str], ScoringQueue] = {}  # by models and backend
+        self._detectors: dict[str, FaceDetector] = {}
+
+    def scorer(self, backend: Backend = "auto", models: str = "") -> Scorer:
+        """The scorer for `backend` with the ensemble called `models`; raises ModelError."""
+        return self.turns(backend, models).scorer
+
+    def turns(self, backend: Backend = "auto", models: str = "") -> ScoringQueue:
+        """The queue of the scorer for `backend` and `models`; raises ModelError."""
+        with self._lock:
+            if (models, backend) not in self._turns:
+                turns, name = ScoringQueue(self.load(backend, models)), backend
+                if backend == "auto":
+                    # What it chose and what is asked for by name are one copy of the networks.
+                    scorer = turns.scorer
+                    name = backend_named(scorer.backend, scorer.precision, scorer.device)
+                self._turns[models, backend] = self._turns.setdefault((models, name), turns)
+            return self._turns[models, backend]
+
+    def load(self, backend: Backend, models: str = "") -> Scorer:
+        """A new scorer for `backend` and `models`; raises ModelError."""
+        if not models:
+            return load_scorer(backend)
+        return load_scorer(backend, registry.get_model(models).read())
+
+    def face_detector(self, name: str) -> FaceDetector:
+        """The face detector called `name`, one of `DETECTORS`; raises ModelError."""
+        with self._lock:
+            if name not in self._detectors:
+                self._detectors[name] = _load_detector(name)
+            return self._detectors[name]
+
+    def warm_up(self, settings: Settings | None = None) -> None:
+        """Load what `settings` need; raises ModelError."""
+        settings = settings or Settings()
+        self.face_detector(settings.face_detector)
+        self.scorer(settings.backend, settings.models)
+
+
+def band_limits(ensemble: EnsembleSpec) -> BandThresholds:
+    """The limits of the bands, as a result states them."""
+    return BandThresholds(
+        inconclusive=ensemble.bands.inconclusive,
+        some=ensemble.bands.some,
+        strong=ensemble.bands.strong,
+        calibrated=ensemble.calibrated,
+        note=ensemble.note,
+    )
+
+
+def _load_detector(name: str) -> FaceDetector:
+    if name == "blazeface-full":
+        return ConfirmedFaces()
+    if name == "blazeface-short":
+        return BlazeFace("short")
+    if name in ("mediapipe-full", "mediapipe-short"):
+        from detector.faces.mediapipe import MediaPipeFaces
+
+        return MediaPipeFaces("full" if name.endswith("full") else "short")
+    raise ModelError(f"There is no face detector {name!r}; choose one of: {', '.join(DETECTORS)}.")
+
+
+def expected_fingerprint(settings: Settings, engine: Engine) -> str:
+    """`detector.result.fingerprint_of` of every analysis made with these; raises ModelError."""
+    scorer = engine.scorer(settings.backend, settings.models)
+    return fingerprint(
+        settings.frames,
+        settings.face_detector,
+        MIN_SCORE,
+        describe(scorer),
+        band_limits(scorer.ensemble),
+    )
+
+
+def describe(scorer: Scorer) -> tuple[Model, ...]:
+    """The networks of a scorer, as a result names them."""
+    return tuple(
+        Model(
+            name=network.name,
+            version=network.version,
+            sha256=network.sha256,
+            input_size=network.input_size,
+            weight=network.weight,
+            temperature=network.temperature,
+            backend=scorer.backend,
+            device=scorer.device,
+            precision=scorer.precision,
+            quantized_sha256=network.int8.sha256
+            if scorer.precision == "int8" and network.int8
+            else None,
+        )
+        for network in scorer.ensemble.networks
+    )

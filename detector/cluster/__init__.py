@@ -1,0 +1,1 @@
+"""Scan large archives on Ray Data, one row a clip."""

@@ -1,0 +1,1 @@
+"""Labelled crops and clips: layouts, tables, splits."""

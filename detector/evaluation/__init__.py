@@ -1,0 +1,1 @@
+"""Measure, calibrate, quantize and watch the networks on labelled clips."""

@@ -1,0 +1,1 @@
+"""What the networks were trained on, what they reach and where they fail."""

@@ -1,0 +1,1 @@
+"""Look inside the networks: layers, feature maps, attributions, faithfulness."""

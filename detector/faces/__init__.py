@@ -1,0 +1,1 @@
+"""Find faces, cut them out, follow them and judge their quality."""

@@ -1,0 +1,1 @@
+"""Plotly charts of scores, runs and the model card."""

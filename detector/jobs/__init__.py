@@ -1,0 +1,1 @@
+"""Analyses in the background: queue, folders, rescans, watched folders."""

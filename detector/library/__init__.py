@@ -1,0 +1,1 @@
+"""The library of analyses that were kept: SQLite or PostgreSQL."""

@@ -1,0 +1,1 @@
+"""What a clip is, and how its frames are read."""

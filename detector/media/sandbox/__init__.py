@@ -1,0 +1,1 @@
+"""Decode untrusted files in a process that can do nothing else."""

@@ -1,0 +1,1 @@
+"""The networks: what is installed, how it is loaded, how it scores."""

@@ -1,0 +1,1 @@
+"""Previews, crops and thumbnails of analysed frames."""

@@ -1,0 +1,1 @@
+"""Results to hand over: PDF, JSON, CSV, Parquet, archives."""
