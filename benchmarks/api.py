@@ -22,8 +22,8 @@ from benchmarks import clips
 from benchmarks.record import Record, Row, arguments, finish
 from detector.analysis.engine import Engine
 from detector.client import Client
-from detector.jobs.keeper import LibrarySaver
 from detector.jobs.queue import Jobs
+from detector.jobs.saver import LibrarySaver
 from detector.library.store import Library
 from detector.settings import Settings
 from tests.service.test_running_server import Server
@@ -57,7 +57,7 @@ def main() -> None:
         folder = Path(name)
         clip = clips.write(folder / "clip.mp4", 10)
         data = clip.read_bytes()
-        store = Library.open(folder / "own" / "library.sqlite")
+        library = Library.open(folder / "own" / "library.sqlite")
         server = Server(folder)
         server.start()
         try:
@@ -65,11 +65,11 @@ def main() -> None:
 
                 def scan_here(frames: int) -> float:
                     started = time.perf_counter()
-                    keeper = LibrarySaver(store)
-                    job = jobs.submit(io.BytesIO(data), "c.mp4", Settings(frames), on_done=keeper)
+                    saver = LibrarySaver(library)
+                    job = jobs.submit(io.BytesIO(data), "c.mp4", Settings(frames), on_done=saver)
                     job.wait()
                     seconds = time.perf_counter() - started
-                    assert keeper.id is not None, job.error
+                    assert saver.id is not None, job.error
                     job.discard()
                     return seconds
 
@@ -88,7 +88,7 @@ def main() -> None:
                 rate, scans = status_rate(server, client, clip)
         finally:
             server.stop()
-            store.close()
+            library.close()
     ratio = statistics.median(there) / statistics.median(here)
     rows = [
         Row("a scan in this process", {"s": statistics.median(here)}),

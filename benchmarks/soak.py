@@ -379,8 +379,8 @@ def main() -> int:
                 soak(server, folder if mounted else None, options.minutes, options.people,
                      options.seed, options.maps)
             )  # fmt: skip
-            with Library.open(server.data / "library.sqlite") as store:
-                held = list(store.ids())
+            with Library.open(server.data / "library.sqlite") as library:
+                held = list(library.ids())
     if not tally.events["workers killed"]:
         notes.append("no decoding worker was met, so that none was killed")
     record = report(tally, before, after, held, options.minutes, notes)

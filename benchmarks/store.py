@@ -84,22 +84,22 @@ def analysis(number: int, faces: int) -> Analysis:
 
 
 @contextlib.contextmanager
-def library(url: str | None) -> Iterator[Library]:
+def opened(url: str | None) -> Iterator[Library]:
     """An empty library at `url`, or in a temporary folder."""
     if url is None:
         with (
             tempfile.TemporaryDirectory() as folder,
-            Library.open(Path(folder, "l.sqlite")) as store,
+            Library.open(Path(folder, "l.sqlite")) as library,
         ):
-            yield store
+            yield library
     else:
-        with Library.open(url) as store:
-            if store.size().analyses:
+        with Library.open(url) as library:
+            if library.size().analyses:
                 raise SystemExit("The database is not empty; name an empty one.")
             try:
-                yield store
+                yield library
             finally:
-                store.delete(store.ids())
+                library.delete(library.ids())
 
 
 def measure(name: str, act: Callable[[], object]) -> float:
@@ -121,13 +121,13 @@ def main() -> None:
     parser.add_argument("--analyses", type=int, default=10_000)
     parser.add_argument("--faces", type=int, default=100)
     arguments = parser.parse_args()
-    with library(arguments.url) as store:
-        print(f"{platform.processor() or platform.machine()}, {store.place.split(':')[0]}")
+    with opened(arguments.url) as library:
+        print(f"{platform.processor() or platform.machine()}, {library.place.split(':')[0]}")
         started = time.perf_counter()
         for number in range(arguments.analyses):
-            id = store.add(analysis(number, arguments.faces), tags=["odd"] * (number % 2))
+            id = library.add(analysis(number, arguments.faces), tags=["odd"] * (number % 2))
         spent = time.perf_counter() - started
-        size = store.size()
+        size = library.size()
         print(
             f"{size.analyses:,} analyses, {size.face_scores:,} face scores, "
             f"{size.bytes / 2**20:.0f} MiB; kept in {spent / size.analyses * 1000:.1f} ms each\n"
@@ -135,36 +135,36 @@ def main() -> None:
         everything = LibraryFilter()
         narrow = LibraryFilter(
             text="news", bands=["some", "strong"], length=(60, 300), tags=["odd"],
-            dates=(datetime.date(2030, 3, 1), None), model_versions=store.model_versions()[:2],
+            dates=(datetime.date(2030, 3, 1), None), model_versions=library.model_versions()[:2],
         )  # fmt: skip
         required = [
-            measure("library: first page, newest first", store.search),
+            measure("library: first page, newest first", library.search),
             *(
                 measure(
                     f"library: filtered six ways, by {sort}, page 3",
-                    lambda sort=sort: store.search(narrow, sort=sort, page=3),
+                    lambda sort=sort: library.search(narrow, sort=sort, page=3),
                 )
                 for sort in ("-created", "name", "-score", "duration", "band")
             ),
             measure(
                 "library: last page of all, by name",
-                lambda: store.search(everything, sort="name", page=10**6),
+                lambda: library.search(everything, sort="name", page=10**6),
             ),
-            measure("library: find by clip and settings", lambda: store.find("0" * 64, "0" * 64)),
+            measure("library: find by clip and settings", lambda: library.find("0" * 64, "0" * 64)),
         ]
         one = FrameFilter(analyses=[id])
         hundred = FrameFilter(analyses=range(id - 99, id + 1), disagree=True, score=(0.5, None))
-        measure("frames: of one analysis, by score", lambda: store.frames(one, sort="-score"))
-        measure("frames: of one, by a network", lambda: store.frames(one, sort="-xception"))
-        measure("frames: disagreeing in 100 analyses", lambda: store.frames(hundred))
-        measure("frames: strongest of the library", lambda: store.frames(sort="-score"))
+        measure("frames: of one analysis, by score", lambda: library.frames(one, sort="-score"))
+        measure("frames: of one, by a network", lambda: library.frames(one, sort="-xception"))
+        measure("frames: disagreeing in 100 analyses", lambda: library.frames(hundred))
+        measure("frames: strongest of the library", lambda: library.frames(sort="-score"))
         measure(
             "frames: library's weakest, usable, over 0.6",
-            lambda: store.frames(FrameFilter(score=(0.6, None), usable=True), sort="score"),
+            lambda: library.frames(FrameFilter(score=(0.6, None), usable=True), sort="score"),
         )
-        measure("histogram: scores of 100 analyses", lambda: store.scores(hundred))
-        measure("histogram: scores of the library", store.scores)
-        measure("open one analysis", lambda: store.get(id))
+        measure("histogram: scores of 100 analyses", lambda: library.scores(hundred))
+        measure("histogram: scores of the library", library.scores)
+        measure("open one analysis", lambda: library.get(id))
         print(f"\nslowest required page: {max(required) * 1000:.0f} ms (limit {LIMIT * 1000:.0f})")
 
 

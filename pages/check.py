@@ -131,12 +131,12 @@ if job is None:
 elif not job.finished:
     progress.follow(job)
 elif job.analysis is not None:
-    keeper = session.keeper()
+    saver = session.saver()
     result.show(
         job.analysis,
-        job.evidence,
+        job.pictures,
         session.media(),
-        keeper.provenance if keeper else None,
+        saver.provenance if saver else None,
         keeping.show,
     )
 elif job.status == "cancelled":

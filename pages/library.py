@@ -16,7 +16,7 @@ asked = st.query_params.to_dict()
 if said := st.session_state.pop("deleted", None):
     st.toast(said, icon=":material/delete:")
 try:
-    library = library_access.store()
+    library = library_access.open_library()
     if "compare" in asked:
         compare.show(library, library_access.numbers(asked["compare"]))
     elif "analysis" in asked:

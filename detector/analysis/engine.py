@@ -22,24 +22,24 @@ class Engine:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._turns: dict[tuple[str, str], ScoringQueue] = {}  # by models and backend
+        self._queues: dict[tuple[str, str], ScoringQueue] = {}  # by models and backend
         self._detectors: dict[str, FaceDetector] = {}
 
     def scorer(self, backend: Backend = "auto", models: str = "") -> Scorer:
         """The scorer for `backend` with the ensemble called `models`; raises ModelError."""
-        return self.turns(backend, models).scorer
+        return self.queue(backend, models).scorer
 
-    def turns(self, backend: Backend = "auto", models: str = "") -> ScoringQueue:
+    def queue(self, backend: Backend = "auto", models: str = "") -> ScoringQueue:
         """The queue of the scorer for `backend` and `models`; raises ModelError."""
         with self._lock:
-            if (models, backend) not in self._turns:
-                turns, name = ScoringQueue(self.load(backend, models)), backend
+            if (models, backend) not in self._queues:
+                queue, name = ScoringQueue(self.load(backend, models)), backend
                 if backend == "auto":
                     # What it chose and what is asked for by name are one copy of the networks.
-                    scorer = turns.scorer
+                    scorer = queue.scorer
                     name = backend_named(scorer.backend, scorer.precision, scorer.device)
-                self._turns[models, backend] = self._turns.setdefault((models, name), turns)
-            return self._turns[models, backend]
+                self._queues[models, backend] = self._queues.setdefault((models, name), queue)
+            return self._queues[models, backend]
 
     def load(self, backend: Backend, models: str = "") -> Scorer:
         """A new scorer for `backend` and `models`; raises ModelError."""

@@ -54,7 +54,7 @@ def scan(
     *,
     name: str | None = None,
     limits: Limits | None = None,
-    evidence: PictureFolder | None = None,
+    pictures: PictureFolder | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> Analysis:
@@ -66,7 +66,7 @@ def scan(
         engine: models that are loaded already; default, a new one.
         name: the name that the person gave the file.
         limits: what the clip may cost; default, as the environment sets them.
-        evidence: where previews and crops are kept; default, nowhere.
+        pictures: where previews and crops are kept; default, nowhere.
         on_progress: called in this thread whenever more frames are scored.
         cancelled: asked between frames; True stops the analysis.
 
@@ -81,10 +81,10 @@ def scan(
     with contextlib.ExitStack() as stack:
         reader = stack.enter_context(open_clip(path, name, limits))
         faces_of = engine.face_detector(settings.face_detector)
-        turns = engine.turns(settings.backend, settings.models)
-        scorer = turns.scorer
-        place = stack.enter_context(turns.join())
-        gathered = _Scan(scorer, place, Tracker())
+        queue = engine.queue(settings.backend, settings.models)
+        scorer = queue.scorer
+        client = stack.enter_context(queue.join())
+        gathered = _Scan(scorer, client, Tracker())
         chosen = reader.choose(settings.frames)
         keep_every = -(-len(chosen) // MOST_FRAMES)
         frames = reader.sample(settings.frames)
@@ -110,8 +110,8 @@ def scan(
             if frame is None:
                 break
             ids, crops = gathered.add(frame, faces_of.detect(frame.image))
-            if evidence is not None and (gathered.frames_added - 1) % keep_every == 0:
-                evidence.add(frame, zip(ids, crops, strict=True))
+            if pictures is not None and (gathered.frames_added - 1) % keep_every == 0:
+                pictures.add(frame, zip(ids, crops, strict=True))
             gathered.detect_seconds += time.perf_counter() - decoded
             gathered.wait(check, at_most=AHEAD)
             report(scorer.batch)
@@ -147,12 +147,12 @@ def nothing_decoded(label: str) -> ClipError:
 class _Scan:
     """Gathers faces over frames, so that the networks see full batches, and hands them out."""
 
-    def __init__(self, scorer: Scorer, place: QueueClient, tracker: Tracker) -> None:
+    def __init__(self, scorer: Scorer, client: QueueClient, tracker: Tracker) -> None:
         self.frames: list[ScoredFrame] = []
         self.frames_added = 0
         self.decode_seconds = self.detect_seconds = self.score_seconds = 0.0
         self._scorer = scorer
-        self._place = place
+        self._client = client
         self._tracker = tracker
         self._waiting: deque[FrameFaces] = deque()
         self._crops: list[Image] = []
@@ -196,7 +196,7 @@ class _Scan:
         return tuple(completed)
 
     def _ask(self, count: int) -> None:
-        self._asked.append(self._place.submit(np.stack(self._crops[:count])))
+        self._asked.append(self._client.submit(np.stack(self._crops[:count])))
         del self._crops[:count]
 
 

@@ -64,8 +64,8 @@ def run(options: argparse.Namespace) -> int:
     since = None
     if options.since is not None:
         since = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=options.since)
-    with Library.open() as store:
-        recent = recent_faces(store, reference.run, since)
+    with Library.open() as library:
+        recent = recent_faces(library, reference.run, since)
     found = shifts(reference.reference, recent)
     if found:
         _print(found)

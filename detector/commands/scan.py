@@ -58,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
             raise DetectorError(f"The folder of {file} does not exist; make it first.")
     if options.report is not None:
         check_format(options.report)
-    store = Library.open() if options.keep else None
+    library = Library.open() if options.keep else None
     settings = settings_of(options)
     console, terminal = Console(emoji=False), Console(stderr=True)
     bar = Progress(
@@ -77,13 +77,13 @@ def run(options: argparse.Namespace) -> int:
             bar.update(task, completed=progress.done, total=progress.total)
 
         with tempfile.TemporaryDirectory(prefix="veriframe-") as folder:
-            evidence = PictureFolder(folder) if options.keep or options.report else None
-            result = pipeline.scan(options.clip, settings, evidence=evidence, on_progress=report)
+            pictures = PictureFolder(folder) if options.keep or options.report else None
+            result = pipeline.scan(options.clip, settings, pictures=pictures, on_progress=report)
             if options.report is not None:
                 about = inspect(options.clip) if options.report.suffix.lower() == ".pdf" else None
-                save(result, options.report, evidence, provenance=about)
-            if store is not None:
-                id = store.add(result, evidence, source=options.clip.absolute())
+                save(result, options.report, pictures, provenance=about)
+            if library is not None:
+                id = library.add(result, pictures, source=options.clip.absolute())
     if options.json is not None:
         try:
             options.json.write_text(result.to_json(), encoding="utf-8")
@@ -92,8 +92,8 @@ def run(options: argparse.Namespace) -> int:
                 f"{options.json} cannot be written ({error.strerror}); choose another file."
             ) from error
     _print(console, result)
-    if store is not None:
-        console.print(f"Kept as number {id} in {escape(store.place)}", highlight=False)
+    if library is not None:
+        console.print(f"Kept as number {id} in {escape(library.place)}", highlight=False)
     return 0
 
 

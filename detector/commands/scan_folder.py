@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
 
     settings = settings_of(options)
     paths = find_clips(options.clip, options.recursive)
-    store = Library.open() if options.keep else None
+    library = Library.open() if options.keep else None
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -56,17 +56,17 @@ def run(options: argparse.Namespace) -> int:
                 print(outcome_line(file))
             printed = len(progress.files)
 
-        outcome = scan_files(paths, store, settings, on_progress=show)
+        outcome = scan_files(paths, library, settings, on_progress=show)
     for file in outcome.files[printed:]:
         print(outcome_line(file))
     print(
         f"{outcome.count('analysed')} analysed, {outcome.count('known')} known already, "
-        f"{len(outcome.errors)} failed" + (f"; kept in {store.place}" if store else "")
+        f"{len(outcome.errors)} failed" + (f"; kept in {library.place}" if library else "")
     )
     for file in outcome.errors:
         print(f"{file.path}: {file.error}", file=sys.stderr)
     if outcome.stopped is not None:
         print(f"veriframe: {outcome.stopped}", file=sys.stderr)
-    if store is not None:
-        store.close()
+    if library is not None:
+        library.close()
     return outcome.exit_code

@@ -40,8 +40,8 @@ def run(options: argparse.Namespace) -> int:
     from detector.library.store import Library
     from detector.service.tokens import Tokens
 
-    with Library.open() as store:
-        tokens = Tokens(store)
+    with Library.open() as library:
+        tokens = Tokens(library)
         if options.action == "create":
             scopes = options.scope or DEFAULT_SCOPES
             token, text = tokens.create(options.name, scopes, options.owner, options.days)

@@ -50,18 +50,18 @@ def run(options: argparse.Namespace) -> int:
     with contextlib.ExitStack() as stack:
         stack.enter_context(_asked_by_signals(stop))
         arrivals = Arrivals(options.folder, options.recursive, options.settle)
-        store = stack.enter_context(Library.open())
+        library = stack.enter_context(Library.open())
         stack.enter_context(arrivals)
         if arrivals.remark is not None:
             _remark(arrivals.remark)
         place = printable(options.folder)
-        print(f"Watching {place}; kept in {store.place}; Ctrl+C ends it.", flush=True)
+        print(f"Watching {place}; kept in {library.place}; Ctrl+C ends it.", flush=True)
         try:
-            watch(arrivals, store, stop, settings, on_outcome=show, on_remark=_remark)
+            watch(arrivals, library, stop, settings, on_outcome=show, on_remark=_remark)
         finally:
             print(
                 f"{seen.analysed} analysed, {seen.known} known already, {seen.failed} failed; "
-                f"kept in {store.place}",
+                f"kept in {library.place}",
                 flush=True,
             )
     return 0

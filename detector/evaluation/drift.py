@@ -116,19 +116,19 @@ class Change:
 
 
 def recent_faces(
-    store: Library, run: Run, since: datetime.datetime | None = None, most: int = MOST_FACES
+    library: Library, run: Run, since: datetime.datetime | None = None, most: int = MOST_FACES
 ) -> Recent:
     """The faces of recent analyses, with logits under the reference's weights and temperatures.
 
     Args:
-        store: the library.
+        library: the library.
         run: what the reference was measured with.
         since: analyses from then on; default, all.
         most: faces at most, the newest.
     """
     version = ", ".join(f"{model.name} {model.version}" for model in run.models)
     names = [model.name for model in run.models]
-    found = store.measures(names, version, since, most)
+    found = library.measures(names, version, since, most)
     calibrated = np.stack([found.logits[m.name] / m.temperature for m in run.models])
     weights = np.array([model.weight for model in run.models])
     values = {

@@ -70,7 +70,7 @@ class Arrived:
     """A clip that is there as a whole."""
 
     path: Path
-    stamp: FileState
+    file_state: FileState
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class RemovedFile:
 
 @dataclass
 class _Waiting:
-    stamp: FileState
+    file_state: FileState
     since: float  # monotonic seconds at which it last changed
 
 
@@ -310,10 +310,10 @@ class Arrivals:
             if found is None:
                 del self._waiting[path]
                 self._lost.append(RemovedFile(path, gone(path, "waited")))
-            elif found != waiting.stamp:
-                if not found.same_file(waiting.stamp):
+            elif found != waiting.file_state:
+                if not found.same_file(waiting.file_state):
                     self._lost.append(RemovedFile(path, replaced(path, "waited")))
-                waiting.stamp, waiting.since = found, now
+                waiting.file_state, waiting.since = found, now
             elif now - waiting.since >= self.settle and not self._is_held(path):
                 del self._waiting[path]
                 self._taken[path] = found
@@ -326,11 +326,11 @@ class Arrivals:
     def _next_ready(self) -> Arrived | None:
         while self._ready:
             arrived = self._ready.popleft()
-            if FileState.of(arrived.path) == arrived.stamp:
+            if FileState.of(arrived.path) == arrived.file_state:
                 return arrived
             # It changed after it had arrived, while others were being scanned.
             self._taken.pop(arrived.path, None)
-            self._waiting.setdefault(arrived.path, _Waiting(arrived.stamp, time.monotonic()))
+            self._waiting.setdefault(arrived.path, _Waiting(arrived.file_state, time.monotonic()))
         return None
 
     def _patience(self) -> float:

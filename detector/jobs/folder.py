@@ -121,7 +121,7 @@ def find_clips(folder: Path | str, recursive: bool = False) -> tuple[Path, ...]:
 
 def scan_files(
     paths: Iterable[Path],
-    store: Library | None,
+    library: Library | None,
     settings: Settings | None = None,
     engine: Engine | None = None,
     *,
@@ -133,7 +133,7 @@ def scan_files(
 
     Args:
         paths: the clips, see `find_clips`.
-        store: where analyses are kept with their pictures; None keeps nothing.
+        library: where analyses are kept with their pictures; None keeps nothing.
         settings, engine, limits: as in `detector.analysis.scan.scan`.
         on_progress: called in this thread, often.
         cancelled: asked between frames; what is kept by then stays.
@@ -163,9 +163,9 @@ def scan_files(
         try:
             if cancelled is not None and cancelled():
                 raise Cancelled("The scan was stopped; what was kept stays in the library.")
-            outcome = _known(path, store, known_as)
+            outcome = _known(path, library, known_as)
             if outcome is None:
-                outcome = _scan(path, store, settings, engine, limits, cancelled, frames_of(path))
+                outcome = _scan(path, library, settings, engine, limits, cancelled, frames_of(path))
         except Cancelled:
             stopped = "The scan was stopped; what was kept stays in the library."
             return FolderOutcome(tuple(files), stopped)
@@ -183,13 +183,13 @@ class FolderScan:
     """A folder's scan in a thread of its own, for a page that looks at it from time to time.
 
     Args:
-        paths, store, settings, engine, limits: as in `scan_files`.
+        paths, library, settings, engine, limits: as in `scan_files`.
     """
 
     def __init__(
         self,
         paths: Iterable[Path],
-        store: Library | None,
+        library: Library | None,
         settings: Settings | None = None,
         engine: Engine | None = None,
         limits: Limits | None = None,
@@ -200,7 +200,7 @@ class FolderScan:
         self._error: str | None = None
         self._stop = threading.Event()
         self._thread = threads.start(
-            lambda: self._run(waiting, store, settings, engine, limits), "folder", self._stop.set
+            lambda: self._run(waiting, library, settings, engine, limits), "folder", self._stop.set
         )
 
     @property
@@ -235,7 +235,7 @@ class FolderScan:
     def _run(
         self,
         paths: tuple[Path, ...],
-        store: Library | None,
+        library: Library | None,
         settings: Settings | None,
         engine: Engine | None,
         limits: Limits | None,
@@ -245,7 +245,7 @@ class FolderScan:
 
         try:
             self._outcome = scan_files(
-                paths, store, settings, engine, limits=limits, on_progress=note,
+                paths, library, settings, engine, limits=limits, on_progress=note,
                 cancelled=self._stop.is_set,
             )  # fmt: skip
         except DetectorError as error:
@@ -255,16 +255,16 @@ class FolderScan:
             raise
 
 
-def _known(path: Path, store: Library | None, fingerprint: str) -> FileOutcome | None:
-    if store is None:
+def _known(path: Path, library: Library | None, fingerprint: str) -> FileOutcome | None:
+    if library is None:
         return None
-    found = store.find(sha256_of(path), fingerprint)
+    found = library.find(sha256_of(path), fingerprint)
     return None if found is None else FileOutcome(path, "known", found.id, found.band)
 
 
 def _scan(
     path: Path,
-    store: Library | None,
+    library: Library | None,
     settings: Settings,
     engine: Engine,
     limits: Limits | None,
@@ -274,12 +274,12 @@ def _scan(
     # File systems allow names that are no text.
     name = os.fsencode(path.name).decode("utf-8", "replace")
     with tempfile.TemporaryDirectory(prefix="veriframe-") as folder:
-        evidence = None if store is None else PictureFolder(folder)
+        pictures = None if library is None else PictureFolder(folder)
         analysis = scan(
-            path, settings, engine, name=name, limits=limits, evidence=evidence,
+            path, settings, engine, name=name, limits=limits, pictures=pictures,
             on_progress=on_progress, cancelled=cancelled,
         )  # fmt: skip
-        id = None if store is None else store.add(analysis, evidence, source=path.absolute())
+        id = None if library is None else library.add(analysis, pictures, source=path.absolute())
     return FileOutcome(path, "analysed", id, analysis.finding.band)
 
 

@@ -76,13 +76,13 @@ class Job:
 
     Attributes:
         name: file name as the person gave it.
-        evidence: previews and crops, there until the job is discarded.
+        pictures: previews and crops, there until the job is discarded.
     """
 
     def __init__(self, name: str, settings: Settings, folder: Path) -> None:
         self.name = name
         self.settings = settings
-        self.evidence = PictureFolder(folder / "evidence")
+        self.pictures = PictureFolder(folder / "evidence")
         self._run = _Run(folder)
         self._queued: _Queued | None = None
         self._finalizer: weakref.finalize[Any, Any] = weakref.finalize(self, _abandon, self._run)
@@ -241,9 +241,9 @@ class Jobs:
                     f"“{shortened(name)}” cannot be stored for the analysis ({error.strerror}); "
                     "free some disk space and try again."
                 ) from error
-        evidence = job.evidence  # the job itself must not be held by its thread
+        pictures = job.pictures  # the job itself must not be held by its thread
         queued = _Queued(
-            run, owner, lambda: self._analyse(run, path, name, settings, limits, evidence, on_done)
+            run, owner, lambda: self._analyse(run, path, name, settings, limits, pictures, on_done)
         )
         job._wait_in(self._waiting, queued)
         self._waiting.put(owner, queued)
@@ -289,7 +289,7 @@ class Jobs:
         name: str,
         settings: Settings,
         limits: Limits | None,
-        evidence: PictureFolder,
+        pictures: PictureFolder,
         on_done: WhenDone | None,
     ) -> None:
         def report(progress: Progress) -> None:
@@ -307,14 +307,14 @@ class Jobs:
                 self.engine,
                 name=name,
                 limits=limits,
-                evidence=evidence,
+                pictures=pictures,
                 on_progress=report,
                 cancelled=run.cancel.is_set,
             )
             if run.cancel.is_set():
                 raise Cancelled("The analysis was stopped; nothing was kept.")
             if on_done is not None:
-                _call(on_done, analysis, evidence, path)
+                _call(on_done, analysis, pictures, path)
             run.analysis, run.status = analysis, "done"
         except Cancelled:
             run.status = "cancelled"
@@ -336,9 +336,9 @@ class Jobs:
             run.ended.set()
 
 
-def _call(on_done: WhenDone, analysis: Analysis, evidence: PictureFolder, path: Path) -> None:
+def _call(on_done: WhenDone, analysis: Analysis, pictures: PictureFolder, path: Path) -> None:
     try:
-        on_done(analysis, evidence, path)
+        on_done(analysis, pictures, path)
     except Exception:
         logging.getLogger("veriframe").exception("after the analysis")
 

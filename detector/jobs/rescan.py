@@ -36,7 +36,7 @@ class Rescanned:
 
 
 def rescan_all(
-    store: Library,
+    library: Library,
     ids: Sequence[int],
     engine: Engine,
     on_progress: ProgressCallback | None = None,
@@ -45,7 +45,7 @@ def rescan_all(
     """Scan the clips again, each with the settings that it was scanned with.
 
     Args:
-        store: the library; the earlier analyses stay in it.
+        library: the library; the earlier analyses stay in it.
         ids: numbers of the analyses.
         engine: the current models.
         on_progress: called with the share that is done, [0, 1].
@@ -63,11 +63,11 @@ def rescan_all(
     for id in ids:
         name = f"number {id}"
         try:
-            old = store.summary(id)
+            old = library.summary(id)
             name = old.name
-            before = store.ids(LibraryFilter(sha256=old.sha256))
+            before = library.ids(LibraryFilter(sha256=old.sha256))
             new = rescan(
-                store, id, _settings(store, id), engine, on_progress=tell, cancelled=cancelled
+                library, id, _settings(library, id), engine, on_progress=tell, cancelled=cancelled
             )
             results.append(Rescanned(id, name, new, known=new in before))
         except Cancelled:
@@ -79,16 +79,16 @@ def rescan_all(
     return tuple(results)
 
 
-def _settings(store: Library, id: int) -> Settings:
+def _settings(library: Library, id: int) -> Settings:
     """As before; a face detector that is gone is replaced by the present one."""
-    sampling = store.get(id).sampling
+    sampling = library.get(id).sampling
     if sampling.face_detector in DETECTORS:
         return Settings(frames=sampling.requested, face_detector=sampling.face_detector)
     return Settings(frames=sampling.requested)
 
 
 def rescan(
-    store: Library,
+    library: Library,
     id: int,
     settings: Settings | None = None,
     engine: Engine | None = None,
@@ -105,24 +105,24 @@ def rescan(
         LibraryError: the clip was not kept and does not lie where it was, or nothing can be kept.
         ClipError, ModelError, Cancelled: as from `detector.analysis.scan.scan`.
     """
-    path = store.clip(id)
+    path = library.clip(id)
     if path is None:
         raise LibraryError(
             "The clip of this analysis was not kept and is not where it was; upload it again on "
             "“Check a clip”."
         )
     settings, engine = settings or Settings(), engine or Engine()
-    old = store.summary(id)
-    found = store.find(old.sha256, expected_fingerprint(settings, engine))
+    old = library.summary(id)
+    found = library.find(old.sha256, expected_fingerprint(settings, engine))
     if found is not None:
         return found.id
     with tempfile.TemporaryDirectory(prefix="veriframe-") as folder:
-        evidence = PictureFolder(folder)
+        pictures = PictureFolder(folder)
         analysis = scan(
-            path, settings, engine, name=old.name, evidence=evidence, on_progress=on_progress,
+            path, settings, engine, name=old.name, pictures=pictures, on_progress=on_progress,
             cancelled=cancelled,
         )  # fmt: skip
         keep = path if old.clip_kept else None
-        return store.add(
-            analysis, evidence, tags=old.tags, note=old.note, source=old.source, keep_clip=keep
+        return library.add(
+            analysis, pictures, tags=old.tags, note=old.note, source=old.source, keep_clip=keep
         )

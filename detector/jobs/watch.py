@@ -56,7 +56,7 @@ class Stop:
 
 def watch(
     arrivals: Arrivals,
-    store: Library,
+    library: Library,
     stop: Stop,
     settings: Settings | None = None,
     engine: Engine | None = None,
@@ -72,7 +72,7 @@ def watch(
 
     Args:
         arrivals: of the folder, entered.
-        store: where analyses are kept with their pictures.
+        library: where analyses are kept with their pictures.
         stop: ends it.
         settings, engine, limits: as in `detector.analysis.scan.scan`.
         on_outcome: called in this thread for each clip, with all that came until then.
@@ -92,7 +92,7 @@ def watch(
         if isinstance(item, RemovedFile):
             _tell(on_remark, item.why)
         elif isinstance(item, Arrived):
-            outcome = _scanned(item, arrivals, store, stop, settings, engine, limits, on_remark)
+            outcome = _scanned(item, arrivals, library, stop, settings, engine, limits, on_remark)
             if outcome is not None:
                 seen = seen.and_one(outcome.state)
                 if on_outcome is not None:
@@ -103,7 +103,7 @@ def watch(
 def _scanned(
     item: Arrived,
     arrivals: Arrivals,
-    store: Library,
+    library: Library,
     stop: Stop,
     settings: Settings,
     engine: Engine,
@@ -116,10 +116,10 @@ def _scanned(
     def cancelled() -> bool:
         # An analysis of half of one clip and half of another is kept by nobody.
         nonlocal changed
-        changed = changed or FileState.of(item.path) != item.stamp
+        changed = changed or FileState.of(item.path) != item.file_state
         return changed or stop.is_asked()
 
-    found = scan_files([item.path], store, settings, engine, limits=limits, cancelled=cancelled)
+    found = scan_files([item.path], library, settings, engine, limits=limits, cancelled=cancelled)
     outcome = found.files[0] if found.files else None
     if found.stopped is not None and outcome is not None:
         raise LibraryError(found.stopped)
@@ -128,7 +128,7 @@ def _scanned(
     if stop.is_asked():
         return None
     now = FileState.of(item.path)
-    if now == item.stamp and not changed:
+    if now == item.file_state and not changed:
         return outcome
     if arrivals.folder_is_there():
         _tell(on_remark, (gone if now is None else replaced)(item.path, "was scanned"))

@@ -21,14 +21,14 @@ class KeptPictures:
 
     exact = False
 
-    def __init__(self, store: Library, id: int) -> None:
-        self._store = store
+    def __init__(self, library: Library, id: int) -> None:
+        self._library = library
         self._id = id
         self._pictured: frozenset[tuple[int, int]] | None = None
 
     def frame(self, index: int) -> bytes | None:
         """JPEG preview of the frame, at most 640 px; None if it was not kept."""
-        return self._store.thumbnail(self._id, index)
+        return self._library.thumbnail(self._id, index)
 
     def face(self, index: int, track: int) -> NDArray[np.uint8] | None:
         """A track's face in that frame, RGB uint8 [s, s, 3], s at most 128; or None."""
@@ -40,10 +40,10 @@ class KeptPictures:
 
     def face_picture(self, index: int, track: int) -> bytes | None:
         """JPEG of a track's face in that frame, at most 128 px; None if it was not kept."""
-        return self._store.thumbnail(self._id, index, track)
+        return self._library.thumbnail(self._id, index, track)
 
     def has_face(self, index: int, track: int) -> bool:
         """True where a picture of a track's face in that frame was kept."""
         if self._pictured is None:
-            self._pictured = self._store.pictured(self._id)
+            self._pictured = self._library.pictured(self._id)
         return (index, track) in self._pictured

@@ -88,9 +88,9 @@ class Library:
         engine = database.open_engine(address)
         sqlite = address.get_backend_name() == "sqlite"
         folder = Path(str(address.database)).parent if sqlite else data_folder()
-        store = cls(engine, address, folder / "clips")
-        store._sweep_clips()
-        return store
+        library = cls(engine, address, folder / "clips")
+        library._sweep_clips()
+        return library
 
     def owned_by(self, owner: str) -> Self:
         """The same library as one person sees it: theirs alone.
@@ -134,7 +134,7 @@ class Library:
     def add(
         self,
         analysis: Analysis,
-        evidence: Pictures | None = None,
+        pictures: Pictures | None = None,
         *,
         tags: Iterable[str] = (),
         note: str = "",
@@ -145,7 +145,7 @@ class Library:
 
         Args:
             analysis: what to keep.
-            evidence: its pictures; small copies of them are kept.
+            pictures: its pictures; small copies of them are kept.
             tags, note: see `set_tags`, `set_note`.
             source: where the clip lies, so that it can be scanned again.
             keep_clip: the clip's file, where the person asked to keep a copy of it.
@@ -158,7 +158,7 @@ class Library:
         """
         text = lossless(analysis)
         digest = digest_of(text, self._owner)
-        pictures = pictures_of(analysis, evidence)
+        small = pictures_of(analysis, pictures)
         with database_errors.plain_errors(self._url):
             clip_file = self._copy_clip(keep_clip, analysis) if keep_clip else None
             try:
@@ -182,7 +182,7 @@ class Library:
                         schema.thumbnail,
                         (
                             {"analysis_id": id, "frame": frame, "track": track, "jpeg": jpeg}
-                            for (frame, track), jpeg in pictures.items()
+                            for (frame, track), jpeg in small.items()
                         ),
                     )
                     _insert(connection, schema.tag, tag_rows(id, clean_tags(tags)))
@@ -454,7 +454,7 @@ class Library:
             query = query.where(*self._of_own(connection, table.analysis_id))
             return frozenset((frame, track) for frame, track in connection.execute(query))
 
-    def evidence(self, id: int) -> KeptPictures:
+    def pictures(self, id: int) -> KeptPictures:
         """The pictures of one analysis, for a report or the frame browser."""
         return KeptPictures(self, id)
 

@@ -19,9 +19,9 @@ MOST_FACES = 2000  # pictures of one analysis; longer ones keep the highest scor
 MOST_PREVIEWS = 240
 
 
-def pictures_of(analysis: Analysis, evidence: Pictures | None) -> dict[tuple[int, int], bytes]:
+def pictures_of(analysis: Analysis, pictures: Pictures | None) -> dict[tuple[int, int], bytes]:
     """JPEG pictures by (frame index, track), track 0 for whole frames; at most `MOST_…`."""
-    if evidence is None:
+    if pictures is None:
         return {}
     strength = {
         frame.index: max((face.logit for face in frame.faces), default=-math.inf)
@@ -29,7 +29,7 @@ def pictures_of(analysis: Analysis, evidence: Pictures | None) -> dict[tuple[int
     }
     result = {}
     for index in _telling(strength, MOST_PREVIEWS):
-        whole = evidence.frame(index)
+        whole = pictures.frame(index)
         image = None if whole is None else cv2.imdecode(np.frombuffer(whole, np.uint8), 1)
         if image is not None:
             result[index, 0] = _jpeg(image, PREVIEW_SIDE, 65)
@@ -37,7 +37,7 @@ def pictures_of(analysis: Analysis, evidence: Pictures | None) -> dict[tuple[int
         (frame.index, face.track): face.logit for frame in analysis.frames for face in frame.faces
     }
     for index, track in _telling(faces, MOST_FACES):
-        crop = evidence.face(index, track)
+        crop = pictures.face(index, track)
         if crop is not None:
             result[index, track] = _jpeg(np.asarray(crop)[..., ::-1], FACE_SIDE, 82)
     return result

@@ -19,11 +19,11 @@ _PAGE = 200
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would run these
 
 
-def archive(store: Library, ids: Collection[int], forms: Collection[str] = FORMS) -> bytes:
+def archive(library: Library, ids: Collection[int], forms: Collection[str] = FORMS) -> bytes:
     """A ZIP file with a list of the analyses and, for each form in `forms`, what it holds.
 
     Args:
-        store: the library.
+        library: the library.
         ids: numbers of the analyses, at most `MOST`.
         forms: of `FORMS`.
 
@@ -38,7 +38,7 @@ def archive(store: Library, ids: Collection[int], forms: Collection[str] = FORMS
         raise ReportError(
             f"{len(ids):,} analyses are too many for one file; choose at most {MOST:,}."
         )
-    summaries = _summaries(store, ids)
+    summaries = _summaries(library, ids)
     if not summaries:
         raise ReportError("None of these analyses is in the library any more; choose others.")
     present = [summary.id for summary in summaries]
@@ -47,26 +47,27 @@ def archive(store: Library, ids: Collection[int], forms: Collection[str] = FORMS
             target.writestr("analyses.csv", _list(summaries))
             if "csv" in forms:
                 target.writestr(
-                    "scores.csv", tables.filtered_csv(store, FrameFilter(analyses=present))
+                    "scores.csv", tables.filtered_csv(library, FrameFilter(analyses=present))
                 )
             if "parquet" in forms:
                 target.writestr(
-                    "scores.parquet", tables.filtered_parquet(store, FrameFilter(analyses=present))
+                    "scores.parquet",
+                    tables.filtered_parquet(library, FrameFilter(analyses=present)),
                 )
             if "json" in forms:
                 for id in present:
-                    analysis = store.get(id)
+                    analysis = library.get(id)
                     name = f"json/{id}-{export.file_name(analysis, 'json')}"
                     target.writestr(name, export.to_json(analysis))
         file.seek(0)
         return file.read()
 
 
-def _summaries(store: Library, ids: Collection[int]) -> list[Summary]:
+def _summaries(library: Library, ids: Collection[int]) -> list[Summary]:
     found: list[Summary] = []
     page = 1
     while True:
-        some = store.search(LibraryFilter(ids=ids), sort="created", page=page, page_size=_PAGE)
+        some = library.search(LibraryFilter(ids=ids), sort="created", page=page, page_size=_PAGE)
         found += some.items
         if page >= some.pages:
             return found

@@ -39,14 +39,14 @@ def to_parquet(analyses: Analysis | Iterable[Analysis]) -> bytes:
     return _parquet(_rows(_several(analyses)))
 
 
-def filtered_csv(store: Library, filter: FrameFilter, sort: str = "order") -> bytes:
+def filtered_csv(library: Library, filter: FrameFilter, sort: str = "order") -> bytes:
     """`to_csv` of the library's face scores that match, in that order."""
-    return _csv(_filtered_rows(store, filter, sort))
+    return _csv(_filtered_rows(library, filter, sort))
 
 
-def filtered_parquet(store: Library, filter: FrameFilter, sort: str = "order") -> bytes:
+def filtered_parquet(library: Library, filter: FrameFilter, sort: str = "order") -> bytes:
     """`to_parquet` of the library's face scores that match, in that order."""
-    return _parquet(_filtered_rows(store, filter, sort))
+    return _parquet(_filtered_rows(library, filter, sort))
 
 
 def _several(analyses: Analysis | Iterable[Analysis]) -> Iterable[Analysis]:
@@ -82,11 +82,11 @@ def _rows(analyses: Iterable[Analysis]) -> Iterator[dict[str, Any]]:
                 }  # fmt: skip
 
 
-def _filtered_rows(store: Library, filter: FrameFilter, sort: str) -> Iterator[dict[str, Any]]:
+def _filtered_rows(library: Library, filter: FrameFilter, sort: str) -> Iterator[dict[str, Any]]:
     commons: dict[int, dict[str, Any]] = {}
-    for row in store.every_frame(filter, sort=sort):
+    for row in library.every_frame(filter, sort=sort):
         if row.analysis not in commons:
-            commons[row.analysis] = _common(store.get(row.analysis))
+            commons[row.analysis] = _common(library.get(row.analysis))
         place = {"frame": row.index, "time": row.time}
         if row.box is None:
             yield commons[row.analysis] | place

@@ -89,12 +89,12 @@ class JobRecords:
     """The table of jobs. Safe under threads and processes; raises LibraryError only.
 
     Args:
-        store: the library in whose database they are kept.
+        library: the library in whose database they are kept.
     """
 
-    def __init__(self, store: Library) -> None:
-        self._engine = store.engine
-        self._url = store.url
+    def __init__(self, library: Library) -> None:
+        self._engine = library.engine
+        self._url = library.url
 
     def add(self, record: JobRecord) -> JobRecord:
         """Keep a new record; where one with its key is there already, that one is given back."""

@@ -129,7 +129,7 @@ def _add_job_routes(api: FastAPI) -> None:
         announced = request.headers.get("content-length", "")
         if announced.isdecimal() and int(announced) > most + FORM_OVERHEAD:
             raise too_large(most)
-        path = service.spool.arriving(new_id())
+        path = service.pending.arriving(new_id())
         kind = request.headers.get("content-type", "")
         arriving.add(path)
         try:
@@ -248,7 +248,7 @@ def _add_result_routes(api: FastAPI) -> None:
     def result_pdf(id: str, token: Reader, service: TheService) -> Response:
         """The report to hand over."""
         analysis, number = _result(service, id, token.owner)
-        pictures = service.store.owned_by(token.owner).evidence(number)
+        pictures = service.library.owned_by(token.owner).pictures(number)
         return _file(export.to_pdf(analysis, pictures), "application/pdf", analysis, "pdf")
 
     @api.get(
@@ -265,7 +265,7 @@ def _add_result_routes(api: FastAPI) -> None:
     ) -> Response:
         """A small picture of an analysed frame, or of one face in it."""
         number = _number(service, id, token.owner)
-        picture = service.store.owned_by(token.owner).thumbnail(number, index, track)
+        picture = service.library.owned_by(token.owner).thumbnail(number, index, track)
         if picture is None:
             raise HTTPException(
                 404, f"No picture of frame {index} was kept; the result lists the frames."
@@ -338,7 +338,7 @@ def _number(service: Service, id: str, owner: str) -> int:
 
 def _result(service: Service, id: str, owner: str) -> tuple[Analysis, int]:
     number = _number(service, id, owner)
-    return service.store.owned_by(owner).get(number), number
+    return service.library.owned_by(owner).get(number), number
 
 
 def _file(content: bytes, kind: str, analysis: Analysis, suffix: str) -> Response:

@@ -20,13 +20,13 @@ from pathlib import Path
 from detector.analysis.engine import expected_fingerprint
 from detector.concurrency import threads
 from detector.errors import DetectorError, LibraryError, QueueFull, ServiceError
-from detector.jobs.keeper import LibrarySaver
 from detector.jobs.queue import UNEXPECTED, Job, Jobs
+from detector.jobs.saver import LibrarySaver
 from detector.library.store import Library
 from detector.library.types import LibraryFilter, Page
 from detector.models.registry import get_model
+from detector.service.pending_clips import PendingClips
 from detector.service.records import JobRecord, JobRecords, JobState, new_id
-from detector.service.spool_folder import PendingClips
 from detector.service.tokens import Tokens
 from detector.settings import Settings
 
@@ -52,7 +52,7 @@ class _Live:
 
     record: JobRecord
     job: Job
-    keeper: LibrarySaver
+    saver: LibrarySaver
     written: float = 0.0
     leaving: bool = False  # deleted: what it still brings is removed
 
@@ -62,20 +62,20 @@ class Service:
 
     Args:
         jobs: the queue that does the work.
-        store: the library that results come into, for all owners.
-        spool: where clips wait; default, in the data folder.
+        library: the library that results come into, for all owners.
+        pending: where clips wait; default, in the data folder.
 
     Raises:
         ServiceError: clips cannot be stored.
         LibraryError: the database does not answer.
     """
 
-    def __init__(self, jobs: Jobs, store: Library, spool: PendingClips | None = None) -> None:
+    def __init__(self, jobs: Jobs, library: Library, pending: PendingClips | None = None) -> None:
         self.jobs = jobs
-        self.store = store
-        self.records = JobRecords(store)
-        self.tokens = Tokens(store)
-        self.spool = spool or PendingClips()
+        self.library = library
+        self.records = JobRecords(library)
+        self.tokens = Tokens(library)
+        self.pending = pending or PendingClips()
         self._lock = threading.Lock()
         self._live: dict[str, _Live] = {}
         self._changed = threading.Event()
@@ -100,7 +100,7 @@ class Service:
                     self.records.change(one.record.id, state="waiting")
         for one in live:
             one.job.discard()
-        self.spool.close()
+        self.pending.close()
 
     # --- what is asked -----------------------------------------------------------------------
 
@@ -143,8 +143,8 @@ class Service:
             record = JobRecord(
                 id=new_id(), owner=owner, token=token, key=key, state="waiting", name=name,
                 bytes=clip.stat().st_size, sha256=sha256, fingerprint=fingerprint,
-                settings=settings, created_at=time.time(), home=self.spool.home,
-                worker=self.spool.worker,
+                settings=settings, created_at=time.time(), home=self.pending.home,
+                worker=self.pending.worker,
             )  # fmt: skip
             with self._lock:
                 if self._closed.is_set():
@@ -157,10 +157,10 @@ class Service:
                 if added.id != record.id:
                     return added, False
                 try:
-                    clip.rename(self.spool.clip(record.id))
+                    clip.rename(self.pending.clip(record.id))
                     self._begin(record)
                 except (DetectorError, OSError) as error:
-                    self.spool.clip(record.id).unlink(missing_ok=True)
+                    self.pending.clip(record.id).unlink(missing_ok=True)
                     self.records.remove(record.id, owner)
                     if isinstance(error, OSError):
                         raise ServiceError(
@@ -208,9 +208,9 @@ class Service:
             if live is not None:
                 live.leaving = True
         if live is None:
-            self.spool.clip(id).unlink(missing_ok=True)
+            self.pending.clip(id).unlink(missing_ok=True)
             if record.analysis_id is not None:
-                self.store.owned_by(owner).delete([record.analysis_id])
+                self.library.owned_by(owner).delete([record.analysis_id])
             return True
         live.job.cancel()
         if live.job.wait(threads.PATIENCE):  # else it is forgotten as soon as it has ended
@@ -227,7 +227,7 @@ class Service:
             if known.answered:
                 return known
             self.records.change(known.id, key=None)
-        kept = self.store.owned_by(record.owner).find(record.sha256, record.fingerprint)
+        kept = self.library.owned_by(record.owner).find(record.sha256, record.fingerprint)
         if kept is None:
             return None
         now = time.time()
@@ -239,44 +239,44 @@ class Service:
         )  # fmt: skip
 
     def _begin(self, record: JobRecord) -> None:
-        keeper = LibrarySaver(self.store.owned_by(record.owner))
+        saver = LibrarySaver(self.library.owned_by(record.owner))
         job = self.jobs.submit(
-            self.spool.clip(record.id), record.name, record.settings, on_done=keeper,
+            self.pending.clip(record.id), record.name, record.settings, on_done=saver,
             owner=f"token {record.token}",
         )  # fmt: skip
-        self._live[record.id] = _Live(record, job, keeper)
+        self._live[record.id] = _Live(record, job, saver)
         self._changed.set()
 
     def _take_up(self) -> None:
         """Go on with what a process that is gone left behind."""
         for record in self.records.unfinished():
-            if record.home == self.spool.home and (
-                record.worker == self.spool.worker or not self.spool.alive(record.worker)
+            if record.home == self.pending.home and (
+                record.worker == self.pending.worker or not self.pending.alive(record.worker)
             ):
                 self._go_on(record)
         for record in self.records.unseen_since(time.time() - FORGOTTEN_AFTER):
-            if record.home != self.spool.home:
+            if record.home != self.pending.home:
                 self._fail(record, _LOST.format(name=record.name))
-        self.spool.sweep(
-            lambda: {one.id for one in self.records.unfinished() if one.home == self.spool.home}
+        self.pending.sweep(
+            lambda: {one.id for one in self.records.unfinished() if one.home == self.pending.home}
         )
 
     def _go_on(self, record: JobRecord) -> None:
         with self._lock:
             if record.id in self._live or self._closed.is_set() or self.jobs.full:
                 return  # where there is no room, a later look finds it again
-            taken = self.records.take(record, self.spool.home, self.spool.worker)
+            taken = self.records.take(record, self.pending.home, self.pending.worker)
             if taken is None:
                 return
             record = taken
-            kept = self.store.owned_by(record.owner).find(record.sha256, record.fingerprint)
+            kept = self.library.owned_by(record.owner).find(record.sha256, record.fingerprint)
             if kept is not None and kept.kept.timestamp() >= record.created_at:
                 # It was kept, and the process ended before it could write that down.
                 self.records.change(
                     record.id, state="done", analysis_id=kept.id, ended_at=time.time(),
                     done=kept.frames, total=kept.frames,
                 )  # fmt: skip
-            elif not self.spool.clip(record.id).exists():
+            elif not self.pending.clip(record.id).exists():
                 self._fail(record, _LOST.format(name=record.name))
             elif record.attempts > MOST_ATTEMPTS:
                 self._fail(record, _DEADLY.format(name=record.name, attempts=MOST_ATTEMPTS))
@@ -290,8 +290,8 @@ class Service:
 
     def _fail(self, record: JobRecord, error: str) -> None:
         self.records.change(record.id, state="failed", error=error, ended_at=time.time(), key=None)
-        if record.home == self.spool.home:
-            self.spool.clip(record.id).unlink(missing_ok=True)
+        if record.home == self.pending.home:
+            self.pending.clip(record.id).unlink(missing_ok=True)
 
     # --- writing down how far it is ----------------------------------------------------------
 
@@ -306,7 +306,7 @@ class Service:
             if time.monotonic() - self._seen > SEEN_EVERY:
                 self._seen = time.monotonic()
                 with _logged():
-                    self.records.seen(self.spool.worker)
+                    self.records.seen(self.pending.worker)
                     self._take_up()
 
     def _write_down(self) -> None:
@@ -346,15 +346,15 @@ class Service:
         if live.job.status == "cancelled":
             return
         now = _as_it_is(live)
-        kept = live.keeper.id
-        error = live.job.error if live.job.status == "failed" else live.keeper.refused
+        kept = live.saver.id
+        error = live.job.error if live.job.status == "failed" else live.saver.refused
         if error is None and kept is None:
             error = UNEXPECTED
         with self._lock:
             if live.leaving or self._live.get(id) is not live:
                 return
             if error is None:
-                own = self.store.owned_by(live.record.owner)
+                own = self.library.owned_by(live.record.owner)
                 there = self.records.change(
                     id, state="done", started_at=now.started_at, ended_at=time.time(),
                     done=now.done, total=now.total, error=None,
@@ -367,17 +367,17 @@ class Service:
                 self._fail(live.record, error)
             if there:
                 live.job.discard()
-                self.spool.clip(id).unlink(missing_ok=True)
+                self.pending.clip(id).unlink(missing_ok=True)
                 del self._live[id]
         if not there:  # deleted by another process
             self._forget(id, live)
 
     def _forget(self, id: str, live: _Live) -> None:
         """Remove what a deleted job has brought by now."""
-        if live.keeper.id is not None:
-            self.store.owned_by(live.record.owner).delete([live.keeper.id])
+        if live.saver.id is not None:
+            self.library.owned_by(live.record.owner).delete([live.saver.id])
         live.job.discard()
-        self.spool.clip(id).unlink(missing_ok=True)
+        self.pending.clip(id).unlink(missing_ok=True)
         self._live.pop(id, None)
 
     def _end(self) -> None:

@@ -60,12 +60,12 @@ class Tokens:
     """The table of tokens. Safe under threads and processes; raises LibraryError.
 
     Args:
-        store: the library in whose database they are kept.
+        library: the library in whose database they are kept.
     """
 
-    def __init__(self, store: Library) -> None:
-        self._engine = store.engine
-        self._url = store.url
+    def __init__(self, library: Library) -> None:
+        self._engine = library.engine
+        self._url = library.url
 
     def create(
         self,

@@ -29,7 +29,7 @@ def _open(address: str) -> Library:
     return Library.open()
 
 
-def store() -> Library:
+def open_library() -> Library:
     """The library of the person at the screen, opened once for the process; raises LibraryError."""
     library = _open(str(database_url()))  # an address without its password
     return library.owned_by(login.owner())
@@ -41,8 +41,8 @@ def _whose(library: Library) -> tuple[str, str]:
 
 
 @st.cache_resource(max_entries=16, show_spinner="Opening the analysis…")
-def _analysis(_store: Library, whose: tuple[str, str], id: int) -> Analysis:
-    return _store.get(id)
+def _analysis(_library: Library, whose: tuple[str, str], id: int) -> Analysis:
+    return _library.get(id)
 
 
 def analysis(library: Library, id: int) -> Analysis:
@@ -51,8 +51,8 @@ def analysis(library: Library, id: int) -> Analysis:
 
 
 @st.cache_data(ttl=60, max_entries=64, show_spinner="Looking for the clip…")
-def _clip(_store: Library, whose: tuple[str, str], id: int) -> Path | None:
-    return _store.clip(id)
+def _clip(_library: Library, whose: tuple[str, str], id: int) -> Path | None:
+    return _library.clip(id)
 
 
 def clip(library: Library, id: int) -> Path | None:
@@ -62,7 +62,7 @@ def clip(library: Library, id: int) -> Path | None:
 
 def pictures(library: Library, id: int) -> DisplayPictures:
     """Its pictures, with exact faces where its clip is still there; raises LibraryError."""
-    copies, file = library.evidence(id), clip(library, id)
+    copies, file = library.pictures(id), clip(library, id)
     return copies if file is None else ClipPictures(copies, file, analysis(library, id))
 
 
@@ -82,7 +82,7 @@ def face(
 
 def delete(ids: Iterable[int]) -> int:
     """Delete analyses from the library, and forget what was read of them; raises LibraryError."""
-    removed = store().delete(ids)
+    removed = open_library().delete(ids)
     for cache in (_analysis, _clip, _face):
         cache.clear()
     return removed

@@ -10,8 +10,8 @@ import streamlit as st
 
 from detector.errors import DetectorError, LibraryError
 from detector.jobs import process_queue
-from detector.jobs.keeper import LibrarySaver
 from detector.jobs.queue import Job, Jobs
+from detector.jobs.saver import LibrarySaver
 from detector.library.store import Library
 from detector.settings import Settings
 from pages.parts import library_access
@@ -38,7 +38,7 @@ def media() -> Path | BytesIO | None:
     return shown
 
 
-def keeper() -> LibrarySaver | None:
+def saver() -> LibrarySaver | None:
     """What became of this tab's analysis: its origin, and its place in the library."""
     found: LibrarySaver | None = st.session_state.get("keeper")
     return found
@@ -54,21 +54,21 @@ def start(clip: Path | BytesIO, name: str, settings: Settings, keep: bool = True
         keep: put the finished analysis into the library.
     """
     discard()
-    keeping = _keeper(clip, keep)
+    keeping = _saver(clip, keep)
     try:
         visitor = st.session_state.setdefault("visitor", uuid.uuid4().hex)
         st.session_state.job = models().submit(clip, name, settings, on_done=keeping, owner=visitor)
-        st.session_state.media, st.session_state.keeper = clip, keeping
+        st.session_state.media, st.session_state.saver = clip, keeping
     except DetectorError as error:
         st.session_state.refused = str(error)
 
 
-def _keeper(clip: Path | BytesIO, keep: bool) -> LibrarySaver:
+def _saver(clip: Path | BytesIO, keep: bool) -> LibrarySaver:
     source = clip if isinstance(clip, Path) else None
     if not keep:
         return LibrarySaver(None, source)
     try:
-        return LibrarySaver(library_access.store(), source)
+        return LibrarySaver(library_access.open_library(), source)
     except LibraryError as error:  # the clip is analysed all the same
         without = LibrarySaver(None, source)
         without.refused = str(error)
@@ -85,8 +85,8 @@ def own_library() -> tuple[Library, int] | None:
     if looked_at is None or looked_at.analysis is None:
         return None
     if "own_library" not in st.session_state:
-        library = Library.open(looked_at.evidence.folder.with_name("frames.sqlite"))
-        st.session_state.own_library = library, library.add(looked_at.analysis, looked_at.evidence)
+        library = Library.open(looked_at.pictures.folder.with_name("frames.sqlite"))
+        st.session_state.own_library = library, library.add(looked_at.analysis, looked_at.pictures)
     found: tuple[Library, int] = st.session_state.own_library
     return found
 

@@ -45,8 +45,8 @@ def scanned(
     engine: Engine, sample_clip: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Analysis, PictureFolder]:
     """Four frames of two people, with evidence, by the real networks."""
-    evidence = PictureFolder(tmp_path_factory.mktemp("evidence"))
-    return scan(sample_clip(TWO), Settings(4), engine, evidence=evidence), evidence
+    pictures = PictureFolder(tmp_path_factory.mktemp("evidence"))
+    return scan(sample_clip(TWO), Settings(4), engine, pictures=pictures), pictures
 
 
 # ---------------------------------------------------------------- by the real networks
@@ -65,9 +65,9 @@ def test_the_same_clip_gives_the_same_numbers(
 def test_evidence_holds_the_very_crops_that_were_scored(
     engine: Engine, scanned: tuple[Analysis, PictureFolder]
 ) -> None:
-    analysis, evidence = scanned
+    analysis, pictures = scanned
     faces = [(frame.index, face) for frame in analysis.frames[:2] for face in frame.faces]
-    crops = [evidence.face(index, face.track) for index, face in faces]
+    crops = [pictures.face(index, face.track) for index, face in faces]
     assert len(crops) == 4
     logits = engine.scorer().logits(np.stack(crops))  # type: ignore[arg-type]
     for place, (_, face) in enumerate(faces):
@@ -78,14 +78,14 @@ def test_evidence_holds_the_very_crops_that_were_scored(
 def test_a_crop_can_be_cut_again_from_box_and_clip(
     sample_clip: Callable[[str], Path], scanned: tuple[Analysis, PictureFolder]
 ) -> None:
-    analysis, evidence = scanned
+    analysis, pictures = scanned
     sampling = analysis.sampling
     frame = analysis.frames[1]
     with ClipReader(sample_clip(TWO)) as reader:
         image = reader.frame_at(frame.time).image
     for face in frame.faces:
         crop = crop_face(image, face.box, sampling.crop_factor, sampling.crop_size)
-        np.testing.assert_array_equal(crop, evidence.face(frame.index, face.track))
+        np.testing.assert_array_equal(crop, pictures.face(frame.index, face.track))
 
 
 def test_scores_are_the_ensemble_of_the_logits(scanned: tuple[Analysis, PictureFolder]) -> None:
@@ -260,11 +260,11 @@ def test_evidence_of_a_long_scan_is_kept_evenly(
     forty: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pipeline, "MOST_FRAMES", 10)
-    evidence = PictureFolder(tmp_path)
-    scan(forty, Settings(None), StandInEngine(), evidence=evidence)
-    kept = [index for index in range(40) if evidence.frame(index) is not None]
+    pictures = PictureFolder(tmp_path)
+    scan(forty, Settings(None), StandInEngine(), pictures=pictures)
+    kept = [index for index in range(40) if pictures.frame(index) is not None]
     assert kept == list(range(0, 40, 4))
-    assert all(evidence.has_face(index, 1) for index in kept)
+    assert all(pictures.has_face(index, 1) for index in kept)
 
 
 def test_the_name_is_the_persons_and_the_limits_count(forty: Path) -> None:

@@ -35,9 +35,9 @@ MARKUP = (
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server whose library holds an analysis of each name."""
     folder = tmp_path_factory.mktemp("hostile")
-    with Library.open(folder / "data" / "library.sqlite") as store:
+    with Library.open(folder / "data" / "library.sqlite") as library:
         for seed, name in enumerate(NAMES.values()):
-            store.add(example(name, seed=seed), Drawn(), tags=[name], note=NOTE)
+            library.add(example(name, seed=seed), Drawn(), tags=[name], note=NOTE)
     with serve(folder) as server:
         yield server
 

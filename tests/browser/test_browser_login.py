@@ -54,8 +54,8 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
     folder, port = tmp_path_factory.mktemp("login"), free_port()
     with provide() as provider:
         file = secrets_file(folder, port, provider)
-        with Library.open(folder / "data" / "library.sqlite") as store:
-            store.add(example("from the terminal.mp4", seed=8), Drawn())
+        with Library.open(folder / "data" / "library.sqlite") as library:
+            library.add(example("from the terminal.mp4", seed=8), Drawn())
         with serve(folder, port, options=["--secrets.files", str(file)]) as server:
             yield Shared(server, provider)
 
@@ -111,10 +111,10 @@ def test_each_person_sees_their_own(browser: Browser, tab: Page, shared: Shared)
     tab.get_by_text("A car park (no face)").click()
     expect(tab.get_by_role("heading", name="No face found")).to_be_visible()
     expect(tab.get_by_text("Kept in the library", exact=True)).to_be_visible()
-    with Library.open(shared.server.data / "library.sqlite") as store:
-        (id,) = store.owned_by(identity(shared, "ada")).ids()
-        name = store.owned_by(identity(shared, "ada")).summary(id).name
-        assert id not in store.ids()
+    with Library.open(shared.server.data / "library.sqlite") as library:
+        (id,) = library.owned_by(identity(shared, "ada")).ids()
+        name = library.owned_by(identity(shared, "ada")).summary(id).name
+        assert id not in library.ids()
     tab.goto(f"{shared.server.url}/library")
     expect(tab.get_by_role("button", name=re.compile(re.escape(name)))).to_be_visible()
     expect(tab.get_by_text("from the terminal")).to_have_count(0)
@@ -139,9 +139,9 @@ def test_a_persons_token_opens_what_is_theirs(tab: Page, shared: Shared) -> None
     shown = tab.get_by_text(re.compile("made with --owner and: ")).inner_text()
     owner = shown.rsplit(": ", 1)[1].strip()
     assert owner == identity(shared, "bob")
-    with Library.open(shared.server.data / "library.sqlite") as store:
-        mine = Tokens(store).create("mine", owner=owner)[1]
-        others = Tokens(store).create("others", owner=identity(shared, "ada"))[1]
+    with Library.open(shared.server.data / "library.sqlite") as library:
+        mine = Tokens(library).create("mine", owner=owner)[1]
+        others = Tokens(library).create("others", owner=identity(shared, "ada"))[1]
     with Client(shared.server.url, mine) as client:
         job = client.wait(client.send(CLIP, frames=4))
     tab.goto(f"{shared.server.url}/library")

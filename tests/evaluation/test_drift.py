@@ -168,24 +168,24 @@ def test_one_class_only_cannot_be_compared() -> None:
     assert not compare(evaluation(), after)[0].worse
 
 
-def fill(store: Library, count: int, **kind: Any) -> None:
+def fill(library: Library, count: int, **kind: Any) -> None:
     now = datetime.datetime.now(datetime.UTC)
     for number in range(count):
         made = (now - datetime.timedelta(days=number)).isoformat(timespec="seconds")
-        store.add(example(f"{number}.mp4", seed=number, frames=3, faces=1, created=made, **kind),
+        library.add(example(f"{number}.mp4", seed=number, frames=3, faces=1, created=made, **kind),
                   Drawn())  # fmt: skip
 
 
 def test_measures_of_the_library(database_url: str) -> None:
-    with Library.open(database_url) as store:
-        fill(store, 4)
-        store.add(example("other.mp4", seed=9, version="v9"), Drawn())
+    with Library.open(database_url) as library:
+        fill(library, 4)
+        library.add(example("other.mp4", seed=9, version="v9"), Drawn())
         names = ["resnet50", "xception"]
-        found = store.measures(names, "resnet50 v0, xception v0")
+        found = library.measures(names, "resnet50 v0, xception v0")
         faces = [
             face
             for id in (4, 3, 2, 1)
-            for frame in reversed(store.get(id).frames)
+            for frame in reversed(library.get(id).frames)
             for face in frame.faces
         ]
         assert (found.clips, found.other) == (4, 1)
@@ -196,25 +196,25 @@ def test_measures_of_the_library(database_url: str) -> None:
         assert found.last is not None
         assert found.first < found.last
         since = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1.5)
-        assert store.measures(names, "resnet50 v0, xception v0", since).clips == 2
-        assert len(store.measures(names, "resnet50 v0, xception v0", most=3).size) == 3
-        none = store.measures(names, "resnet50 v7, xception v7")
+        assert library.measures(names, "resnet50 v0, xception v0", since).clips == 2
+        assert len(library.measures(names, "resnet50 v0, xception v0", most=3).size) == 3
+        none = library.measures(names, "resnet50 v7, xception v7")
         assert (none.clips, len(none.size), none.first) == (0, 0, None)
 
 
 def test_somebody_elses_faces_are_not_counted(database_url: str) -> None:
-    with Library.open(database_url) as store:
-        fill(store.owned_by("ada"), 2)
-        found = store.owned_by("bob").measures(["xception"], "resnet50 v0, xception v0")
+    with Library.open(database_url) as library:
+        fill(library.owned_by("ada"), 2)
+        found = library.owned_by("bob").measures(["xception"], "resnet50 v0, xception v0")
         assert (found.clips, found.other) == (0, 0)
 
 
 def test_logits_are_compared_under_the_references_calibration(tmp_path: Path) -> None:
-    with Library.open(tmp_path / "library.sqlite") as store:
-        fill(store, 1)
+    with Library.open(tmp_path / "library.sqlite") as library:
+        fill(library, 1)
         run = evaluation().run
-        recent = drift.recent_faces(store, run)
-        face = store.get(1).frames[1].faces[0]  # the last frame holds no face
+        recent = drift.recent_faces(library, run)
+        face = library.get(1).frames[1].faces[0]  # the last frame holds no face
         each = [face.logits[model.name] / model.temperature for model in run.models]
         total = sum(model.weight for model in run.models)
         mixed = sum(m.weight * logit for m, logit in zip(run.models, each, strict=True)) / total
@@ -227,8 +227,8 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     arguments = ["drift", "--reference", str(tmp_path / "evaluation.json")]
     assert cli.main(arguments) == 0
     assert "The library holds no faces" in capsys.readouterr().out
-    with Library.open() as store:
-        fill(store, 30)
+    with Library.open() as library:
+        fill(library, 30)
     assert cli.main(arguments) == 0
     said = capsys.readouterr().out
     assert "60 faces of 30 analyses" in said
@@ -290,8 +290,8 @@ def test_figures_show_each_bin_and_each_measure() -> None:
 
 
 def test_the_page_compares_only_once_it_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
-    with Library.open() as store:
-        fill(store, 25)
+    with Library.open() as library:
+        fill(library, 25)
     asked = []
     monkeypatch.setattr(Library, "measures", lambda *_: asked.append(1))
     assert not opened("library").exception
@@ -299,8 +299,8 @@ def test_the_page_compares_only_once_it_is_opened(monkeypatch: pytest.MonkeyPatc
 
 
 def test_the_page_shows_a_sentence_for_each_measure() -> None:
-    with Library.open() as store:
-        fill(store, 25)
+    with Library.open() as library:
+        fill(library, 25)
     app = opened("library")
     app.session_state["drift"] = True
     app.run()

@@ -137,8 +137,8 @@ def test_a_changed_analysis_is_refused_or_of_use(
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
-    with Library.open(tmp_path_factory.mktemp("changed") / "library.sqlite") as store:
-        yield store
+    with Library.open(tmp_path_factory.mktemp("changed") / "library.sqlite") as library:
+        yield library
 
 
 def test_a_report_that_never_ends_is_not_read_whole(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,9 +154,9 @@ def test_a_report_that_never_ends_is_not_read_whole(monkeypatch: pytest.MonkeyPa
 def library_file(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """An SQLite library of two analyses with their pictures."""
     path = tmp_path_factory.mktemp("rows") / "library.sqlite"
-    with Library.open(path) as store:
+    with Library.open(path) as library:
         for seed in (1, 2):
-            store.add(example(seed=seed), Drawn(), tags=("one", "two"), note="a note")
+            library.add(example(seed=seed), Drawn(), tags=("one", "two"), note="a note")
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         connection.execute("PRAGMA journal_mode=DELETE")
@@ -182,21 +182,21 @@ CELLS = (
 )  # fmt: skip
 
 
-def use(store: Library) -> None:
+def use(library: Library) -> None:
     """All that the pages ask a library."""
     looks: list[Callable[[], object]] = [
-        lambda: store.search().items,
-        lambda: store.search(LibraryFilter(text="clip", tags=("one",))).items,
-        store.tags, store.size, store.model_versions, store.ids,
-        lambda: store.frames(FrameFilter()).items,
-        lambda: list(store.every_frame()),
-        lambda: store.scores(FrameFilter()),
-        lambda: store.frames(FrameFilter(analyses=[1]), sort="-score").items,
-        lambda: store.summary(1), lambda: store.get(1), lambda: store.clip(1),
-        lambda: store.pictured(1),
-        lambda: store.evidence(1).frame(0), lambda: store.evidence(1).face(0, 1),
-        lambda: store.tag([1], "more"), lambda: store.set_note(1, "new"),
-        lambda: store.add(example(seed=3)), lambda: store.delete([1]),
+        lambda: library.search().items,
+        lambda: library.search(LibraryFilter(text="clip", tags=("one",))).items,
+        library.tags, library.size, library.model_versions, library.ids,
+        lambda: library.frames(FrameFilter()).items,
+        lambda: list(library.every_frame()),
+        lambda: library.scores(FrameFilter()),
+        lambda: library.frames(FrameFilter(analyses=[1]), sort="-score").items,
+        lambda: library.summary(1), lambda: library.get(1), lambda: library.clip(1),
+        lambda: library.pictured(1),
+        lambda: library.pictures(1).frame(0), lambda: library.pictures(1).face(0, 1),
+        lambda: library.tag([1], "more"), lambda: library.set_note(1, "new"),
+        lambda: library.add(example(seed=3)), lambda: library.delete([1]),
     ]  # fmt: skip
     for look in looks:
         try:
@@ -218,8 +218,8 @@ def test_rows_that_somebody_changed(
             connection.execute(f'UPDATE {table} SET "{column}" = ?', (value,))
     connection.commit()
     connection.close()
-    with Library.open(path) as store:
-        use(store)
+    with Library.open(path) as library:
+        use(library)
     for file in path.parent.iterdir():
         if file.is_file():
             file.unlink()
@@ -234,8 +234,8 @@ def test_a_library_file_that_was_damaged(
     start = int(place * (len(library_file) - len(piece)))
     path.write_bytes(library_file[:start] + piece + library_file[start + len(piece) :])
     try:
-        with Library.open(path) as store:
-            use(store)
+        with Library.open(path) as library:
+            use(library)
     except LibraryError as error:
         assert str(error).endswith(".")  # noqa: PT017
     for file in path.parent.iterdir():
@@ -249,8 +249,8 @@ def test_a_row_cannot_make_a_file_be_deleted_or_shown(tmp_path: Path, way: str) 
     bait = tmp_path / "bait"
     bait.write_bytes(b"somebody's")
     path = tmp_path / "library.sqlite"
-    with Library.open(path) as store:
-        id = store.add(example())
+    with Library.open(path) as library:
+        id = library.add(example())
         connection = sqlite3.connect(path)
         connection.execute(
             "UPDATE analysis SET clip_file = ?, sha256 = ?, bytes = ?",
@@ -258,8 +258,8 @@ def test_a_row_cannot_make_a_file_be_deleted_or_shown(tmp_path: Path, way: str) 
         )
         connection.commit()
         connection.close()
-        assert store.clip(id) is None
-        assert store.delete([id]) == 1
+        assert library.clip(id) is None
+        assert library.delete([id]) == 1
     assert bait.read_bytes() == b"somebody's"
 
 
@@ -267,8 +267,8 @@ def test_a_document_that_unpacks_to_much_is_not_unpacked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "library.sqlite"
-    with Library.open(path) as store:
-        id = store.add(example())
+    with Library.open(path) as library:
+        id = library.add(example())
         monkeypatch.setattr(module, "_MOST_JSON", 1 << 20)
         packed = zlib.compress(bytes(64 << 20), 9)
         connection = sqlite3.connect(path)
@@ -276,19 +276,19 @@ def test_a_document_that_unpacks_to_much_is_not_unpacked(
         connection.commit()
         connection.close()
         with pytest.raises(LibraryError, match="is damaged; delete it and scan the clip again"):
-            store.get(id)
+            library.get(id)
 
 
 def test_a_full_library_refuses_one_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with Library.open(tmp_path / "library.sqlite") as store:
-        first = [store.add(example(seed=seed)) for seed in range(3)]
+    with Library.open(tmp_path / "library.sqlite") as library:
+        first = [library.add(example(seed=seed)) for seed in range(3)]
         monkeypatch.setenv("VERIFRAME_MAX_KEPT", "3")
         assert Limits.from_environment().kept == 3
         with pytest.raises(LibraryError, match="holds 3 analyses, as many as are allowed here"):
-            store.add(example(seed=9))
-        assert store.add(example(seed=1)) == first[1]  # known: takes no room
-        store.delete(first[:1])
-        assert store.add(example(seed=9)) > first[-1]
+            library.add(example(seed=9))
+        assert library.add(example(seed=1)) == first[1]  # known: takes no room
+        library.delete(first[:1])
+        assert library.add(example(seed=9)) > first[-1]
 
 
 # ---------------------------------------------------------------- what is typed, and links
@@ -327,10 +327,10 @@ def test_whatever_is_searched_for_and_written(
 
 @pytest.fixture(scope="module")
 def fuzzed_library(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    with Library.open(tmp_path_factory.mktemp("library") / "library.sqlite") as store:
+    with Library.open(tmp_path_factory.mktemp("library") / "library.sqlite") as library:
         for seed in (1, 2):
-            store.add(example(seed=seed))
-        yield store
+            library.add(example(seed=seed))
+        yield library
 
 
 @FUZZ
@@ -349,8 +349,8 @@ HOSTILE = ["", "9" * 400, "1,1,1,2,3," + "4," * 500, "<img src=x onerror=alert(1
 
 @pytest.mark.parametrize("page", ["library", "frames"])
 def test_a_page_survives_any_link(page: str) -> None:
-    with Library.open() as store:
-        store.add(example())
+    with Library.open() as library:
+        library.add(example())
     for place, value in enumerate(HOSTILE):
         names = ("analysis", "compare", "track", "unknown")
         app = opened(page, **{names[place % 2]: value, names[2 + place % 2]: value})

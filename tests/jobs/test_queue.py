@@ -124,7 +124,7 @@ def test_the_upload_is_gone_when_the_analysis_ends_and_the_evidence_is_there(
     assert len([name for name in names if name.startswith("frame-")]) == 4
     assert len([name for name in names if name.startswith("face-")]) == 4
     assert job.analysis is not None
-    assert all(job.evidence.frame(frame.index) for frame in job.analysis.frames)
+    assert all(job.pictures.frame(frame.index) for frame in job.analysis.frames)
 
 
 def test_an_upload_that_was_read_already_is_read_from_its_start(quick: Jobs, forty: Path) -> None:
@@ -246,8 +246,8 @@ def test_two_run_at_once_and_do_not_mix(
     for job, count in ((long, 40), (short, 12)):
         assert finish(job).analysis is not None
         assert [frame.index for frame in job.scored] == list(range(count))
-        assert all(job.evidence.frame(index) for index in range(count))
-    assert long.evidence.folder != short.evidence.folder
+        assert all(job.pictures.frame(index) for index in range(count))
+    assert long.pictures.folder != short.pictures.folder
 
 
 # ---------------------------------------------------------------- stopped
@@ -286,7 +286,7 @@ def test_stopping_what_is_done_changes_nothing(quick: Jobs, forty: Path) -> None
     job.cancel()
     assert job.status == "done"
     assert job.analysis is not None
-    assert job.evidence.frame(job.analysis.frames[0].index)
+    assert job.pictures.frame(job.analysis.frames[0].index)
 
 
 def test_a_stopped_job_makes_room_for_the_next(
@@ -306,7 +306,7 @@ def test_discarding_takes_the_evidence_away(quick: Jobs, forty: Path, temporary:
     assert list(temporary.iterdir()) == []
     job.discard()  # again does nothing
     assert job.status == "done"
-    assert job.evidence.frame(10) is None
+    assert job.pictures.frame(10) is None
 
 
 def test_discarding_a_running_job_stops_it(
@@ -449,9 +449,9 @@ def test_an_upload_that_cannot_be_read_leaves_nothing(quick: Jobs, temporary: Pa
 def test_what_follows_gets_the_result_while_the_clip_is_there(quick: Jobs, forty: Path) -> None:
     seen: list[tuple[int, bool, bytes]] = []
 
-    def keep(analysis: Any, evidence: Any, path: Path) -> None:
+    def keep(analysis: Any, pictures: Any, path: Path) -> None:
         first = analysis.frames[0].index
-        seen.append((len(analysis.frames), evidence.frame(first) is not None, path.read_bytes()))
+        seen.append((len(analysis.frames), pictures.frame(first) is not None, path.read_bytes()))
 
     finish(quick.submit(upload(forty), "clip.mp4", Settings(4), on_done=keep))
     assert seen == [(4, True, forty.read_bytes())]

@@ -45,7 +45,7 @@ class Watch:
     """A watch in a thread of its own, and all that it says."""
 
     def __init__(
-        self, folder: Path, store: Library, gate: threading.Semaphore | None = None
+        self, folder: Path, library: Library, gate: threading.Semaphore | None = None
     ) -> None:
         self.arrivals = Arrivals(folder, recursive=True, settle=SETTLE)
         self.outcomes: list[FileOutcome] = []
@@ -53,7 +53,7 @@ class Watch:
         self.seen: WatchCounts | None = None
         self.error: Exception | None = None
         self.stop = Stop()
-        self._store = store
+        self._library = library
         self._engine = StandInEngine(one_face, gate)
         self._thread = threading.Thread(target=self._run)
 
@@ -61,7 +61,7 @@ class Watch:
         try:
             with self.arrivals:
                 self.seen = watch(
-                    self.arrivals, self._store, self.stop, Settings(frames=4), self._engine,
+                    self.arrivals, self._library, self.stop, Settings(frames=4), self._engine,
                     on_outcome=lambda outcome, _: self.outcomes.append(outcome),
                     on_remark=self.remarks.append,
                 )  # fmt: skip
@@ -156,7 +156,7 @@ def test_clip_arrives_once_it_has_settled(
 
         until(arrived, "the clip")
         assert isinstance(found[-1], Arrived)
-        assert (found[-1].path, found[-1].stamp.bytes) == (path, len(content))
+        assert (found[-1].path, found[-1].file_state.bytes) == (path, len(content))
         clock.now += 100
         assert arrivals.take(0) is None
 

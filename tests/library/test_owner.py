@@ -29,29 +29,29 @@ def nobody(database_url: str) -> Iterator[Library]:
 @pytest.fixture
 def ada(nobody: Library) -> tuple[Library, int]:
     """Ada's view of it, and the number of her analysis."""
-    store = nobody.owned_by(ADA)
-    return store, store.add(
+    library = nobody.owned_by(ADA)
+    return library, library.add(
         example("ada.mp4", seed=2), Drawn(), tags=["secret"], note="my source", source="/a/ada.mp4"
     )
 
 
 READS: dict[str, Callable[[Library, int], Any]] = {
-    "search": lambda store, id: store.search().items,
-    "search by number": lambda store, id: store.search(LibraryFilter(ids=[id])).items,
-    "search by tag": lambda store, id: store.search(LibraryFilter(tags=["secret"])).items,
-    "search in notes": lambda store, id: store.search(LibraryFilter(text="my source")).items,
-    "numbers": lambda store, id: store.ids(),
-    "frames of all": lambda store, id: store.frames().items,
-    "frames of one": lambda store, id: store.frames(FrameFilter(analyses=[id])).items,
-    "frames, sorted": lambda store, id: store.frames(sort="-score").items,
-    "every frame": lambda store, id: tuple(store.every_frame()),
-    "scores": lambda store, id: tuple(store.scores()),
-    "tags": lambda store, id: tuple(store.tags()),
-    "models": lambda store, id: store.model_versions(),
-    "cover": lambda store, id: store.thumbnail(id),
-    "frame picture": lambda store, id: store.thumbnail(id, 0),
-    "pictured": lambda store, id: store.pictured(id),
-    "kept pictures": lambda store, id: store.evidence(id).frame(0),
+    "search": lambda library, id: library.search().items,
+    "search by number": lambda library, id: library.search(LibraryFilter(ids=[id])).items,
+    "search by tag": lambda library, id: library.search(LibraryFilter(tags=["secret"])).items,
+    "search in notes": lambda library, id: library.search(LibraryFilter(text="my source")).items,
+    "numbers": lambda library, id: library.ids(),
+    "frames of all": lambda library, id: library.frames().items,
+    "frames of one": lambda library, id: library.frames(FrameFilter(analyses=[id])).items,
+    "frames, sorted": lambda library, id: library.frames(sort="-score").items,
+    "every frame": lambda library, id: tuple(library.every_frame()),
+    "scores": lambda library, id: tuple(library.scores()),
+    "tags": lambda library, id: tuple(library.tags()),
+    "models": lambda library, id: library.model_versions(),
+    "cover": lambda library, id: library.thumbnail(id),
+    "frame picture": lambda library, id: library.thumbnail(id, 0),
+    "pictured": lambda library, id: library.pictured(id),
+    "kept pictures": lambda library, id: library.pictures(id).frame(0),
 }
 
 
@@ -59,17 +59,17 @@ READS: dict[str, Callable[[Library, int], Any]] = {
 def test_nobody_else_reads_it(
     ada: tuple[Library, int], read: Callable[[Library, int], Any]
 ) -> None:
-    store, id = ada
-    assert read(store, id), "the owner sees it"
-    assert not read(store.owned_by(BOB), id)
+    library, id = ada
+    assert read(library, id), "the owner sees it"
+    assert not read(library.owned_by(BOB), id)
 
 
 @pytest.mark.parametrize("read", READS.values(), ids=READS)
 def test_without_a_login_nothing_of_it_is_read(
     nobody: Library, ada: tuple[Library, int], read: Callable[[Library, int], Any]
 ) -> None:
-    store, id = ada
-    mine, theirs = read(nobody, id), read(store, id)
+    library, id = ada
+    mine, theirs = read(nobody, id), read(library, id)
     if read is READS["models"]:
         assert mine == theirs, "the same networks made both"
     elif isinstance(theirs, tuple):
@@ -79,14 +79,14 @@ def test_without_a_login_nothing_of_it_is_read(
 
 
 CHANGES: dict[str, Callable[[Library, int], Any]] = {
-    "get": lambda store, id: store.get(id),
-    "summary": lambda store, id: store.summary(id),
-    "clip": lambda store, id: store.clip(id),
-    "tags": lambda store, id: store.set_tags([id], ["seen"]),
-    "tag": lambda store, id: store.tag([id], "seen"),
-    "untag": lambda store, id: store.untag([id], "secret"),
-    "note": lambda store, id: store.set_note(id, "seen"),
-    "source": lambda store, id: store.set_source(id, "/b"),
+    "get": lambda library, id: library.get(id),
+    "summary": lambda library, id: library.summary(id),
+    "clip": lambda library, id: library.clip(id),
+    "tags": lambda library, id: library.set_tags([id], ["seen"]),
+    "tag": lambda library, id: library.tag([id], "seen"),
+    "untag": lambda library, id: library.untag([id], "secret"),
+    "note": lambda library, id: library.set_note(id, "seen"),
+    "source": lambda library, id: library.set_source(id, "/b"),
 }
 
 
@@ -95,19 +95,19 @@ CHANGES: dict[str, Callable[[Library, int], Any]] = {
 def test_somebody_elses_number_is_no_number(
     ada: tuple[Library, int], change: Callable[[Library, int], Any], other: str
 ) -> None:
-    store, id = ada
-    before = store.summary(id)
+    library, id = ada
+    before = library.summary(id)
     with pytest.raises(LibraryError, match=f"There is no analysis {id} in the library"):
-        change(store.owned_by(other), id)
-    assert store.summary(id) == before
+        change(library.owned_by(other), id)
+    assert library.summary(id) == before
 
 
 @pytest.mark.parametrize("other", [BOB, ""], ids=["another", "no login"])
 def test_nobody_else_deletes_it(ada: tuple[Library, int], other: str) -> None:
-    store, id = ada
-    assert store.owned_by(other).delete([id]) == 0
-    assert store.ids() == (id,)
-    assert store.delete([id]) == 1
+    library, id = ada
+    assert library.owned_by(other).delete([id]) == 0
+    assert library.ids() == (id,)
+    assert library.delete([id]) == 1
 
 
 def test_two_people_keep_the_same_analysis(nobody: Library) -> None:
@@ -129,14 +129,18 @@ def test_a_clip_that_both_kept_stays_for_the_other(nobody: Library, tmp_path: Pa
     clip = dataclasses.replace(base.clip, bytes=5, sha256=hashlib.sha256(b"bytes").hexdigest())
     analysis = dataclasses.replace(base, clip=clip)
     ada, bob = nobody.owned_by(ADA), nobody.owned_by(BOB)
-    first, second = (store.add(analysis, keep_clip=path) for store in (ada, bob))
+    first, second = (library.add(analysis, keep_clip=path) for library in (ada, bob))
     path.unlink()
     ada.delete([first])
     assert bob.clip(second) is not None
 
 
 def test_size_counts_ones_own(nobody: Library, ada: tuple[Library, int]) -> None:
-    assert [store.size().analyses for store in (nobody, ada[0], nobody.owned_by(BOB))] == [1, 1, 0]
+    assert [library.size().analyses for library in (nobody, ada[0], nobody.owned_by(BOB))] == [
+        1,
+        1,
+        0,
+    ]
 
 
 def test_a_library_from_before_logins_is_brought_up_to_date(database_url: str) -> None:
@@ -165,9 +169,9 @@ def test_a_library_from_before_logins_is_brought_up_to_date(database_url: str) -
 
 @pytest.mark.parametrize("owner", ["a\0b", "%", "' OR 1=1 --", "\ud800", "名" * 400])
 def test_any_name_is_only_itself(nobody: Library, owner: str) -> None:
-    store = nobody.owned_by(owner)
-    id = store.add(example(seed=6))
-    assert store.ids() == (id,)
+    library = nobody.owned_by(owner)
+    id = library.add(example(seed=6))
+    assert library.ids() == (id,)
     assert nobody.owned_by("b").ids() == ()
     assert id not in nobody.ids()
 

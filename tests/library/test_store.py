@@ -418,7 +418,7 @@ def test_pictures_are_small_and_found_again(library: Library) -> None:
     assert library.thumbnail(id, 999) is None
     assert library.thumbnail(bare) is None
     assert library.thumbnail(12345) is None
-    pictures = library.evidence(id)
+    pictures = library.pictures(id)
     kept = pictures.face(0, 2)
     assert kept is not None
     assert kept.shape == (128, 128, 3)

@@ -263,7 +263,7 @@ def test_the_app_goes_on_after_a_crash(
     assert evil.wait(60)
     assert evil.status == "failed"
     assert one_sentence(evil.error or "").startswith("“evil.mp4” made the decoder fail")
-    assert not evil.evidence.folder.exists()
+    assert not evil.pictures.folder.exists()
     assert waiting.wait(60)
     assert waiting.status == "done"
 

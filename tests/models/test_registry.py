@@ -90,9 +90,9 @@ def test_the_engine_keeps_models_apart(own: Path) -> None:
             return super().load(backend, models)
 
     engine = Counting()
-    assert engine.turns("openvino-f32", "trial") is engine.turns("openvino-f32", "trial")
-    assert engine.turns("openvino-f32") is not engine.turns("openvino-f32", "trial")
-    assert engine.turns("torch-cpu", "trial") is not engine.turns("openvino-f32", "trial")
+    assert engine.queue("openvino-f32", "trial") is engine.queue("openvino-f32", "trial")
+    assert engine.queue("openvino-f32") is not engine.queue("openvino-f32", "trial")
+    assert engine.queue("torch-cpu", "trial") is not engine.queue("openvino-f32", "trial")
     assert loaded == [("trial", "openvino-f32"), ("", "openvino-f32"), ("trial", "torch-cpu")]
 
 

@@ -99,8 +99,8 @@ def batch(brightness: int, count: int = 2) -> np.ndarray:
 
 def test_a_short_clip_overtakes_a_long_one_batch_by_batch() -> None:
     scorer = Noting()
-    turns = ScoringQueue(scorer)
-    with turns.join() as long, turns.join() as short:
+    scoring = ScoringQueue(scorer)
+    with scoring.join() as long, scoring.join() as short:
         first = [long.submit(batch(number)) for number in range(4)]
         assert scorer.begun.acquire(timeout=TIMEOUT)
         second = [short.submit(batch(100 + number)) for number in range(2)]
@@ -125,9 +125,9 @@ def test_an_error_belongs_to_the_batch_that_had_it() -> None:
 
 def test_who_leaves_takes_the_waiting_batches_along() -> None:
     scorer = Noting()
-    turns = ScoringQueue(scorer)
-    with turns.join() as stays:
-        with turns.join() as leaves:
+    scoring = ScoringQueue(scorer)
+    with scoring.join() as stays:
+        with scoring.join() as leaves:
             running = leaves.submit(batch(1))
             assert scorer.begun.acquire(timeout=TIMEOUT)
             waiting = leaves.submit(batch(2))

@@ -17,8 +17,8 @@ from tests.helpers.examples import Drawn, example
 
 @pytest.fixture
 def library(_own_data_folder: None) -> Iterator[Library]:
-    with Library.open() as store:
-        yield store
+    with Library.open() as library:
+        yield library
 
 
 @pytest.fixture

@@ -23,8 +23,8 @@ HOSTILE = "<img src=x onerror=alert(1)> [a](http://evil.test) **b**.mp4"
 @pytest.fixture
 def library(_own_data_folder: None) -> Iterator[Library]:
     """The library that the page opens, still empty."""
-    with Library.open() as store:
-        yield store
+    with Library.open() as library:
+        yield library
 
 
 @pytest.fixture

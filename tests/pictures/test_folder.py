@@ -26,25 +26,25 @@ def frame(index: int, width: int = 128, height: int = 96) -> Frame:
 
 
 @pytest.fixture
-def evidence(tmp_path: Path) -> PictureFolder:
+def pictures(tmp_path: Path) -> PictureFolder:
     kept = PictureFolder(tmp_path / "new" / "folder")
     kept.add(frame(3), [(1, crop(1)), (12, crop(2))])
     kept.add(frame(40), [])
     return kept
 
 
-def test_crops_come_back_pixel_by_pixel(evidence: PictureFolder) -> None:
+def test_crops_come_back_pixel_by_pixel(pictures: PictureFolder) -> None:
     for track, seed in ((1, 1), (12, 2)):
-        kept = evidence.face(3, track)
+        kept = pictures.face(3, track)
         assert kept is not None
         np.testing.assert_array_equal(kept, crop(seed))
-        assert evidence.has_face(3, track)
+        assert pictures.has_face(3, track)
         assert kept.dtype == np.uint8
         assert kept.flags.c_contiguous
 
 
-def test_a_png_is_what_a_browser_reads(evidence: PictureFolder) -> None:
-    png = evidence.face_picture(3, 12)
+def test_a_png_is_what_a_browser_reads(pictures: PictureFolder) -> None:
+    png = pictures.face_picture(3, 12)
     assert png is not None
     assert png.startswith(b"\x89PNG")
     read = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
@@ -78,22 +78,22 @@ def test_previews_are_jpeg_in_true_colours_and_never_large(
 
 
 @pytest.mark.parametrize(("index", "track"), [(3, 2), (4, 1), (40, 1), (-1, 1)])
-def test_what_was_not_kept_is_none(evidence: PictureFolder, index: int, track: int) -> None:
-    assert evidence.face(index, track) is None
-    assert evidence.face_picture(index, track) is None
-    assert not evidence.has_face(index, track)
+def test_what_was_not_kept_is_none(pictures: PictureFolder, index: int, track: int) -> None:
+    assert pictures.face(index, track) is None
+    assert pictures.face_picture(index, track) is None
+    assert not pictures.has_face(index, track)
 
 
-def test_frames_are_kept_by_their_index(evidence: PictureFolder) -> None:
-    assert evidence.frame(3) != evidence.frame(40)
-    assert evidence.frame(40) is not None
-    assert evidence.frame(4) is None
+def test_frames_are_kept_by_their_index(pictures: PictureFolder) -> None:
+    assert pictures.frame(3) != pictures.frame(40)
+    assert pictures.frame(40) is not None
+    assert pictures.frame(4) is None
 
 
-def test_a_damaged_crop_is_none(evidence: PictureFolder) -> None:
-    (path,) = (path for path in evidence.folder.glob("face-*") if path.name.endswith("-12.png"))
+def test_a_damaged_crop_is_none(pictures: PictureFolder) -> None:
+    (path,) = (path for path in pictures.folder.glob("face-*") if path.name.endswith("-12.png"))
     path.write_bytes(b"no picture")
-    assert evidence.face(3, 12) is None
+    assert pictures.face(3, 12) is None
 
 
 def test_nothing_is_written_before_the_first_picture(tmp_path: Path) -> None:
@@ -103,12 +103,12 @@ def test_nothing_is_written_before_the_first_picture(tmp_path: Path) -> None:
     assert not folder.exists()
 
 
-def test_removing_takes_everything_and_may_be_repeated(evidence: PictureFolder) -> None:
-    assert len(list(evidence.folder.iterdir())) == 4
-    evidence.remove()
-    assert not evidence.folder.exists()
-    evidence.remove()
-    assert evidence.frame(3) is None
+def test_removing_takes_everything_and_may_be_repeated(pictures: PictureFolder) -> None:
+    assert len(list(pictures.folder.iterdir())) == 4
+    pictures.remove()
+    assert not pictures.folder.exists()
+    pictures.remove()
+    assert pictures.frame(3) is None
 
 
 # No file may become larger than 12 kB: what a full disk says, at that very byte. In a process of

@@ -21,12 +21,12 @@ def test_the_crop_is_the_one_that_was_scored(
     engine: Engine, sample_clip: Callable[[str], Path], tmp_path: Path
 ) -> None:
     clip = sample_clip("grid_two_faces_lbbc2a_lbax4n")
-    evidence = PictureFolder(tmp_path)
-    analysis = scan(clip, Settings(frames=3), engine, evidence=evidence)
+    pictures = PictureFolder(tmp_path)
+    analysis = scan(clip, Settings(frames=3), engine, pictures=pictures)
     compared = 0
     for frame in analysis.frames:
         for face in frame.faces:
-            kept = evidence.face(frame.index, face.track)
+            kept = pictures.face(frame.index, face.track)
             assert kept is not None
             np.testing.assert_array_equal(
                 crop_from_clip(clip, analysis.sampling, frame, face), kept
@@ -38,8 +38,8 @@ def test_the_crop_is_the_one_that_was_scored(
     assert small.dtype == np.uint8
     with pytest.raises(ClipError, match="cannot be opened; check that it exists"):
         crop_from_clip(tmp_path / "gone.mp4", analysis.sampling, analysis.frames[0], face)
-    with Library.open(tmp_path / "library.sqlite") as store:
-        copies = store.evidence(store.add(analysis, evidence))
+    with Library.open(tmp_path / "library.sqlite") as library:
+        copies = library.pictures(library.add(analysis, pictures))
         pictures = ClipPictures(copies, clip, analysis)
         last = analysis.frames[-1].index
         np.testing.assert_array_equal(pictures.face(last, face.track), kept)

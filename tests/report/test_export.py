@@ -341,7 +341,7 @@ def test_strongest_frames_are_the_highest_usable_ones_apart_in_time() -> None:
 def test_pdf_of_what_the_library_kept(tmp_path: Path) -> None:
     with Library.open(tmp_path / "library.sqlite") as library:
         id = library.add(example(), Drawn())
-        content = export.to_pdf(library.get(id), library.evidence(id))
+        content = export.to_pdf(library.get(id), library.pictures(id))
     assert count_images(content) == 2 * 5
 
 

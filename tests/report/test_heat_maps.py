@@ -24,20 +24,20 @@ from detector.settings import Settings
 def scanned(
     engine: Engine, sample_clip: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Analysis, PictureFolder]:
-    evidence = PictureFolder(tmp_path_factory.mktemp("evidence"))
+    pictures = PictureFolder(tmp_path_factory.mktemp("evidence"))
     clip = sample_clip("demo_selfblend_hopper")
-    return scan(clip, Settings(frames=4), engine, evidence=evidence), evidence
+    return scan(clip, Settings(frames=4), engine, pictures=pictures), pictures
 
 
 def test_the_strongest_faces_get_a_map(
     scanned: tuple[Analysis, PictureFolder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(document, "STRONGEST", 2)
-    analysis, evidence = scanned
-    maps = heat_maps(analysis, evidence)
+    analysis, pictures = scanned
+    maps = heat_maps(analysis, pictures)
     assert list(maps) == [(frame.index, face.track) for frame, face in strongest(analysis, 2)]
     for (index, track), image in maps.items():
-        crop = evidence.face(index, track)
+        crop = pictures.face(index, track)
         assert crop is not None
         assert image.shape == crop.shape
         assert image.dtype == np.uint8
@@ -47,10 +47,10 @@ def test_the_strongest_faces_get_a_map(
 def test_small_copies_and_other_weights_get_none(
     scanned: tuple[Analysis, PictureFolder], tmp_path: Path
 ) -> None:
-    analysis, evidence = scanned
-    with Library.open(tmp_path / "library.sqlite") as store:
-        copies = store.evidence(store.add(analysis, evidence))
+    analysis, pictures = scanned
+    with Library.open(tmp_path / "library.sqlite") as library:
+        copies = library.pictures(library.add(analysis, pictures))
         assert copies.face(analysis.frames[0].index, 1) is not None
         assert heat_maps(analysis, copies) == {}
     models = tuple(dataclasses.replace(model, sha256="0" * 64) for model in analysis.models)
-    assert heat_maps(dataclasses.replace(analysis, models=models), evidence) == {}
+    assert heat_maps(dataclasses.replace(analysis, models=models), pictures) == {}

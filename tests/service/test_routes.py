@@ -29,10 +29,10 @@ from detector.result import Analysis
 from detector.service import routes as module
 from detector.service import upload
 from detector.service.health import Requests, health_routes, registry_of
+from detector.service.pending_clips import PendingClips
 from detector.service.problems import MEDIA_TYPE
 from detector.service.routes import BASE, create_api, mounted
 from detector.service.service import Service, ServiceOpener
-from detector.service.spool_folder import PendingClips
 from tests.helpers.clips import write
 from tests.helpers.stand_ins import StandInEngine, one_face
 
@@ -57,9 +57,9 @@ class Running:
     """An API on a service of its own, and tokens for it."""
 
     def __init__(self, folder: Path, gate: threading.Semaphore | None, limits: Limits) -> None:
-        self.store = Library.open(folder / "library.sqlite")
+        self.library = Library.open(folder / "library.sqlite")
         jobs = Jobs(StandInEngine(one_face, gate), at_once=1, limits=limits)
-        self.service = Service(jobs, self.store, PendingClips(folder / "spool"))
+        self.service = Service(jobs, self.library, PendingClips(folder / "spool"))
         opener = ServiceOpener(lambda: self.service)
         self.api: FastAPI = create_api(opener, limits)
         registry = registry_of(opener)
@@ -98,13 +98,13 @@ class Running:
 
     def files(self) -> list[str]:
         """Clips in the spool folder."""
-        found = self.service.spool.folder.iterdir()
+        found = self.service.pending.folder.iterdir()
         return [path.name for path in found if path.suffix in (".clip", ".part")]
 
     def close(self) -> None:
         self.service.jobs._stop()
         self.service.close()
-        self.store.close()
+        self.library.close()
 
 
 Start = Callable[..., Running]
@@ -153,7 +153,7 @@ def test_send_follow_and_fetch(running: Running, clip: Path) -> None:
     document = running.http.get(links["json"])
     assert document.headers["content-type"] == "application/json"
     analysis = Analysis.from_json(document.content)
-    assert analysis == running.store.get(done["analysis"])
+    assert analysis == running.library.get(done["analysis"])
     lines = list(csv.DictReader(io.StringIO(running.http.get(links["csv"]).text)))
     assert len(lines) == 4
     pdf = running.http.get(links["pdf"])
@@ -196,7 +196,7 @@ def test_a_clip_that_is_none_has_failed(running: Running, tmp_path: Path) -> Non
 
 def test_a_deleted_analysis_has_no_result(running: Running, clip: Path) -> None:
     job = running.ended(running.send(clip).json()["id"])
-    running.store.delete([job["analysis"]])
+    running.library.delete([job["analysis"]])
     answer = running.get(f"/analyses/{job['id']}/result.json")
     assert "deleted from the library" in refused(answer, 404)
 
@@ -205,7 +205,7 @@ def test_delete_removes_all(running: Running, clip: Path) -> None:
     id = running.send(clip).json()["id"]
     running.ended(id)
     assert running.http.delete(f"{BASE}/analyses/{id}").status_code == 204
-    assert running.store.ids() == ()
+    assert running.library.ids() == ()
     assert "no analysis" in refused(running.get(f"/analyses/{id}"), 404)
     refused(running.http.delete(f"{BASE}/analyses/{id}"), 404)
 
@@ -475,7 +475,7 @@ def test_a_slow_sender_is_let_go(running: Running, monkeypatch: pytest.MonkeyPat
             await anyio.sleep(0.05)
             yield b"1"
 
-    path = running.service.spool.arriving("x")
+    path = running.service.pending.arriving("x")
     written: list[bool] = []
 
     async def silent_for_long() -> Any:

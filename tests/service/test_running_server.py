@@ -32,8 +32,8 @@ class Server:
 
     def __init__(self, folder: Path) -> None:
         self.data = folder / "data"
-        with Library.open(self.data / "library.sqlite") as store:
-            self.token = Tokens(store).create("test", ["read", "write", "metrics"])[1]
+        with Library.open(self.data / "library.sqlite") as library:
+            self.token = Tokens(library).create("test", ["read", "write", "metrics"])[1]
         with socket.socket() as free:
             free.bind(("localhost", 0))
             self.port = free.getsockname()[1]
@@ -127,10 +127,10 @@ def test_a_sender_that_vanishes_leaves_nothing(server: Server) -> None:
         "Content-Type: multipart/form-data; boundary=b\r\nContent-Length: 9000000\r\n\r\n"
         '--b\r\nContent-Disposition: form-data; name="clip"; filename="a.mp4"\r\n\r\n'
     )
-    spool = server.data / "spool"
+    pending = server.data / "spool"
 
     def arriving() -> list[Path]:
-        return list(spool.glob("*.part"))
+        return list(pending.glob("*.part"))
 
     with socket.create_connection(("localhost", server.port)) as sender:
         sender.sendall(head.encode() + b"\0" * 3_000_000)
@@ -164,8 +164,8 @@ def test_a_killed_server_goes_on_where_it_was(server: Server, tmp_path: Path) ->
         assert (again["attempts"], again["analysis"]) == (1, first["analysis"])
         analyses = [job["analysis"] for job in [first, *ended]]
         assert len(set(analyses)) == len(analyses)
-    with Library.open(server.data / "library.sqlite") as store:
-        assert set(store.ids()) == set(analyses)
+    with Library.open(server.data / "library.sqlite") as library:
+        assert set(library.ids()) == set(analyses)
     end = time.monotonic() + WAIT
     while list((server.data / "spool").glob("*.clip")):
         assert time.monotonic() < end

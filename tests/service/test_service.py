@@ -19,9 +19,9 @@ from detector.jobs.queue import Jobs
 from detector.library.store import Library
 from detector.limits import Limits
 from detector.service import service as module
+from detector.service.pending_clips import PendingClips
 from detector.service.records import JobRecord, new_id
 from detector.service.service import MOST_ATTEMPTS, Service, ServiceOpener
-from detector.service.spool_folder import PendingClips
 from detector.settings import Settings
 from tests.helpers.clips import write
 from tests.helpers.stand_ins import StandInEngine, one_face
@@ -44,7 +44,7 @@ def gate() -> Iterator[threading.Semaphore]:
 
 
 @pytest.fixture
-def store(database_url: str) -> Iterator[Library]:
+def library(database_url: str) -> Iterator[Library]:
     with Library.open(database_url) as opened:
         yield opened
 
@@ -53,15 +53,17 @@ Start = Callable[..., Service]
 
 
 @pytest.fixture
-def start(store: Library, tmp_path: Path, gate: threading.Semaphore) -> Iterator[Start]:
+def start(library: Library, tmp_path: Path, gate: threading.Semaphore) -> Iterator[Start]:
     """Starts a service on the same library and folder, as one process after the other does."""
     started: list[Service] = []
 
     def begin(
-        gate: threading.Semaphore | None = None, limits: Limits | None = None, spool: str = "spool"
+        gate: threading.Semaphore | None = None,
+        limits: Limits | None = None,
+        pending: str = "spool",
     ) -> Service:
         jobs = Jobs(StandInEngine(one_face, gate), at_once=1, limits=limits)
-        started.append(Service(jobs, store, PendingClips(tmp_path / spool)))
+        started.append(Service(jobs, library, PendingClips(tmp_path / pending)))
         return started[-1]
 
     yield begin
@@ -75,7 +77,7 @@ def send(
     service: Service, clip: Path, owner: str = "", frames: int = 4, name: str = "forty.mp4"
 ) -> tuple[JobRecord, bool]:
     """As the API hands a clip over."""
-    path = service.spool.arriving(new_id())
+    path = service.pending.arriving(new_id())
     shutil.copyfile(clip, path)
     sha256 = hashlib.sha256(clip.read_bytes()).hexdigest()
     return service.submit(path, name, sha256, Settings(frames), owner, "t" + owner)
@@ -103,10 +105,12 @@ def ended(service: Service, id: str, owner: str = "") -> JobRecord:
 
 def clips(service: Service) -> list[str]:
     """Files of clips that are left in the spool folder."""
-    return sorted(p.name for p in service.spool.folder.iterdir() if p.suffix in (".clip", ".part"))
+    return sorted(
+        p.name for p in service.pending.folder.iterdir() if p.suffix in (".clip", ".part")
+    )
 
 
-def test_a_clip_is_analysed_kept_and_gone(start: Start, store: Library, clip: Path) -> None:
+def test_a_clip_is_analysed_kept_and_gone(start: Start, library: Library, clip: Path) -> None:
     service = start()
     record, begun = send(service, clip)
     assert begun
@@ -117,10 +121,10 @@ def test_a_clip_is_analysed_kept_and_gone(start: Start, store: Library, clip: Pa
     assert done.ended_at is not None
     assert done.created_at <= done.started_at <= done.ended_at
     assert done.analysis_id is not None
-    analysis = store.get(done.analysis_id)
+    analysis = library.get(done.analysis_id)
     assert analysis.clip.sha256 == record.sha256
     assert analysis.clip.name == "forty.mp4"
-    assert store.thumbnail(done.analysis_id) is not None
+    assert library.thumbnail(done.analysis_id) is not None
     until(lambda: clips(service) == [])
     assert service.records.counts() == {"waiting": 0, "running": 0, "done": 1, "failed": 0}
 
@@ -146,7 +150,7 @@ def test_progress_is_seen_while_it_runs_and_written_down(
     assert ended(service, behind.id).state == "done"
 
 
-def test_the_same_clip_is_not_analysed_twice(start: Start, store: Library, clip: Path) -> None:
+def test_the_same_clip_is_not_analysed_twice(start: Start, library: Library, clip: Path) -> None:
     service = start()
     first, _ = send(service, clip)
     again, begun = send(service, clip, name="another name.mp4")
@@ -157,12 +161,12 @@ def test_the_same_clip_is_not_analysed_twice(start: Start, store: Library, clip:
     other, begun = send(service, clip, frames=5)
     assert begun
     ended(service, other.id)
-    assert len(store.ids()) == 2
+    assert len(library.ids()) == 2
     until(lambda: clips(service) == [])
 
 
 def test_what_the_library_knows_is_answered_from_it(
-    start: Start, store: Library, clip: Path
+    start: Start, library: Library, clip: Path
 ) -> None:
     service = start()
     first, _ = send(service, clip)
@@ -173,12 +177,12 @@ def test_what_the_library_knows_is_answered_from_it(
     assert again.id != first.id
 
 
-def test_a_deleted_analysis_may_come_again(start: Start, store: Library, clip: Path) -> None:
+def test_a_deleted_analysis_may_come_again(start: Start, library: Library, clip: Path) -> None:
     service = start()
     first, _ = send(service, clip)
     kept = ended(service, first.id).analysis_id
     assert kept is not None
-    store.delete([kept])
+    library.delete([kept])
     emptied = service.get(first.id, "")
     assert emptied is not None
     assert emptied.analysis_id is None
@@ -188,7 +192,7 @@ def test_a_deleted_analysis_may_come_again(start: Start, store: Library, clip: P
     assert ended(service, again.id).state == "done"
 
 
-def test_two_owners_do_not_see_each_other(start: Start, store: Library, clip: Path) -> None:
+def test_two_owners_do_not_see_each_other(start: Start, library: Library, clip: Path) -> None:
     service = start()
     mine, _ = send(service, clip, "me")
     yours, begun = send(service, clip, "you")
@@ -197,7 +201,7 @@ def test_two_owners_do_not_see_each_other(start: Start, store: Library, clip: Pa
     assert service.get(mine.id, "you") is None
     assert not service.delete(mine.id, "you")
     assert [one.id for one in service.search("you").items] == [yours.id]
-    assert len(store.owned_by("me").ids()) == 1
+    assert len(library.owned_by("me").ids()) == 1
 
 
 def test_turns_are_fair_between_tokens(start: Start, clip: Path, gate: threading.Semaphore) -> None:
@@ -258,7 +262,7 @@ def test_unknown_models_and_a_full_queue_leave_nothing(
     send(service, clip, frames=2)
     with pytest.raises(QueueFull, match=r"cannot be analysed now, .* try again"):
         send(service, clip, frames=3)
-    path = service.spool.arriving(new_id())
+    path = service.pending.arriving(new_id())
     shutil.copyfile(clip, path)
     with pytest.raises(ModelError):
         service.submit(path, "clip.mp4", "0" * 64, Settings(models="none"), "", "t")
@@ -267,7 +271,7 @@ def test_unknown_models_and_a_full_queue_leave_nothing(
 
 
 def test_delete_stops_a_running_job_and_removes_all(
-    start: Start, store: Library, clip: Path, gate: threading.Semaphore
+    start: Start, library: Library, clip: Path, gate: threading.Semaphore
 ) -> None:
     service = start(gate)
     running, _ = send(service, clip)
@@ -280,15 +284,15 @@ def test_delete_stops_a_running_job_and_removes_all(
     assert not service.delete(running.id, "")
     assert service.get(running.id, "") is None
     until(lambda: clips(service) == [] and service.jobs.running == 0)
-    assert store.ids() == ()
+    assert library.ids() == ()
 
 
-def test_delete_takes_the_analysis_along(start: Start, store: Library, clip: Path) -> None:
+def test_delete_takes_the_analysis_along(start: Start, library: Library, clip: Path) -> None:
     service = start()
     record, _ = send(service, clip)
     ended(service, record.id)
     assert service.delete(record.id, "")
-    assert store.ids() == ()
+    assert library.ids() == ()
     assert service.search("").total == 0
 
 
@@ -296,7 +300,7 @@ def test_delete_takes_the_analysis_along(start: Start, store: Library, clip: Pat
 
 
 def test_a_restart_goes_on_with_what_ran_and_waited(
-    start: Start, store: Library, clip: Path, gate: threading.Semaphore
+    start: Start, library: Library, clip: Path, gate: threading.Semaphore
 ) -> None:
     before = start(gate)
     done, _ = send(before, clip, frames=1)
@@ -306,7 +310,7 @@ def test_a_restart_goes_on_with_what_ran_and_waited(
     waiting, _ = send(before, clip, frames=2)
     until(lambda: (before.records.get(running.id, "") or running).state == "running")
     before._end()  # as a kill would: nothing is written down any more
-    before.spool.close()
+    before.pending.close()
     after = start()
     for record, attempts in ((running, 2), (waiting, 1)):  # only what ran was an attempt
         finished = ended(after, record.id)
@@ -314,7 +318,7 @@ def test_a_restart_goes_on_with_what_ran_and_waited(
     again = after.get(done.id, "")
     assert again is not None
     assert (again.attempts, again.analysis_id) == (1, kept)
-    assert len(store.ids()) == 3
+    assert len(library.ids()) == 3
     until(lambda: clips(after) == [])
 
 
@@ -334,7 +338,7 @@ def test_a_stop_in_order_is_no_failure(start: Start, clip: Path, gate: threading
 
 
 def test_what_was_kept_but_not_written_down_is_not_repeated(
-    start: Start, store: Library, clip: Path
+    start: Start, library: Library, clip: Path
 ) -> None:
     before = start()
     record, _ = send(before, clip)
@@ -344,7 +348,7 @@ def test_what_was_kept_but_not_written_down_is_not_repeated(
     after = start()
     done = ended(after, record.id)
     assert (done.state, done.analysis_id) == ("done", kept)
-    assert len(store.ids()) == 1
+    assert len(library.ids()) == 1
 
 
 @pytest.mark.parametrize(
@@ -359,11 +363,11 @@ def test_what_cannot_go_on_has_failed(
     record, _ = send(before, clip)
     until(lambda: (before.records.get(record.id, "") or record).state == "running")
     before._end()
-    before.spool.close()
+    before.pending.close()
     if change:
         before.records.change(record.id, **change)
     else:
-        before.spool.clip(record.id).unlink()
+        before.pending.clip(record.id).unlink()
     failed = ended(start(), record.id)
     assert failed.state == "failed"
     assert sentence in (failed.error or "")
@@ -378,7 +382,7 @@ def test_a_living_process_keeps_its_jobs(
     second = start()
     seen = second.get(record.id, "")
     assert seen is not None
-    assert (seen.worker, seen.attempts) == (first.spool.worker, 1)
+    assert (seen.worker, seen.attempts) == (first.pending.worker, 1)
     assert clips(first) == [f"{record.id}.clip"]
     gate.release(100)
     assert ended(second, record.id).attempts == 1
@@ -387,7 +391,7 @@ def test_a_living_process_keeps_its_jobs(
 def test_a_server_that_does_not_come_back_fails_its_jobs(
     start: Start, clip: Path, gate: threading.Semaphore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    elsewhere = start(gate, spool="another machine's")
+    elsewhere = start(gate, pending="another machine's")
     record, _ = send(elsewhere, clip)
     here = start()
     waiting = here.get(record.id, "")
@@ -423,7 +427,7 @@ def test_the_same_key_twice_gives_the_first(start: Start) -> None:
 
 
 def test_a_job_that_another_process_deleted_brings_nothing(
-    start: Start, store: Library, clip: Path, gate: threading.Semaphore
+    start: Start, library: Library, clip: Path, gate: threading.Semaphore
 ) -> None:
     service = start(gate)
     record, _ = send(service, clip)
@@ -432,11 +436,11 @@ def test_a_job_that_another_process_deleted_brings_nothing(
     gate.release(100)
     until(lambda: not service._live)
     until(lambda: clips(service) == [])
-    assert store.ids() == ()
+    assert library.ids() == ()
 
 
 def test_a_job_deleted_while_it_is_kept_is_kept_no_longer(
-    start: Start, store: Library, clip: Path, monkeypatch: pytest.MonkeyPatch
+    start: Start, library: Library, clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(threads, "PATIENCE", 0.01)
     keeping, go_on = threading.Event(), threading.Event()
@@ -455,11 +459,11 @@ def test_a_job_deleted_while_it_is_kept_is_kept_no_longer(
     assert service.get(record.id, "") is None
     go_on.set()
     until(lambda: not service._live)
-    assert store.ids() == ()
+    assert library.ids() == ()
 
 
 def test_a_deleted_job_is_forgotten_though_the_service_ends(
-    start: Start, store: Library, clip: Path, monkeypatch: pytest.MonkeyPatch
+    start: Start, library: Library, clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keeping, go_on = threading.Event(), threading.Event()
     add = Library.add
@@ -479,7 +483,7 @@ def test_a_deleted_job_is_forgotten_though_the_service_ends(
         assert service.delete(record.id, "")
     go_on.set()
     service.close()
-    assert store.ids() == ()
+    assert library.ids() == ()
 
 
 def test_what_cannot_begin_leaves_no_job(
@@ -503,7 +507,7 @@ def test_without_room_a_job_is_taken_up_later(
     before = start(gate)
     sent = [send(before, clip, frames=frames)[0] for frames in (1, 2, 3)]
     before._end()
-    before.spool.close()
+    before.pending.close()
     after = start(gate, Limits(queue=1))
     gate.release(1000)
 
@@ -548,9 +552,9 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
 
 def test_an_empty_name_of_a_folder_is_mended(tmp_path: Path) -> None:
     (tmp_path / "name").touch()
-    spool = PendingClips(tmp_path)
-    assert len(spool.home) == 32
-    spool.close()
+    pending = PendingClips(tmp_path)
+    assert len(pending.home) == 32
+    pending.close()
 
 
 def test_the_opener_tries_again(start: Start) -> None:

@@ -18,14 +18,14 @@ from detector.service.tokens import Tokens
 
 
 @pytest.fixture
-def store(database_url: str) -> Iterator[Library]:
+def library(database_url: str) -> Iterator[Library]:
     with Library.open(database_url) as opened:
         yield opened
 
 
 @pytest.fixture
-def made(store: Library) -> Tokens:
-    return Tokens(store)
+def made(library: Library) -> Tokens:
+    return Tokens(library)
 
 
 def test_a_token_is_what_it_says(made: Tokens) -> None:
@@ -38,10 +38,10 @@ def test_a_token_is_what_it_says(made: Tokens) -> None:
     assert made.all() == (token,)
 
 
-def test_the_secret_is_nowhere_kept(made: Tokens, store: Library) -> None:
+def test_the_secret_is_nowhere_kept(made: Tokens, library: Library) -> None:
     _, text = made.create("desk")
     secret = text.split("_", 2)[2]  # which may have underscores itself
-    with store.engine.connect() as connection:
+    with library.engine.connect() as connection:
         row = connection.execute(sa.select(schema.token)).mappings().one()
     assert secret not in repr(dict(row))
     assert text.startswith("vf_")
@@ -103,11 +103,11 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert id in table
     assert "news desk" in table
     assert text.split("_", 2)[2] not in table
-    with Library.open() as store:
-        assert Tokens(store).check(text) is not None
+    with Library.open() as library:
+        assert Tokens(library).check(text) is not None
         assert main(["token", "revoke", id]) == 0
         assert "no longer valid" in capsys.readouterr().err
-        assert Tokens(store).check(text) is None
+        assert Tokens(library).check(text) is None
     assert main(["token", "list"]) == 0
     assert "revoked" in capsys.readouterr().out
     assert main(["token", "revoke", "none"]) == 2

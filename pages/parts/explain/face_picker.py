@@ -56,13 +56,13 @@ class _SampleScan:
     """A sample's analysis with its pictures, which go when the cache lets it go."""
 
     def __init__(self, path: Path) -> None:
-        self.evidence = PictureFolder(Path(tempfile.mkdtemp(prefix="veriframe-sample-")))
-        weakref.finalize(self, self.evidence.remove)
+        self.pictures = PictureFolder(Path(tempfile.mkdtemp(prefix="veriframe-sample-")))
+        weakref.finalize(self, self.pictures.remove)
         self.analysis = scan(
             path,
             Settings(frames=SAMPLE_FRAMES),
             session.models().engine,
-            evidence=self.evidence,
+            pictures=self.pictures,
         )
 
 
@@ -92,7 +92,7 @@ def _opened() -> dict[str, str]:
     if id is None:
         return {}
     try:
-        found = library_access.store().search(LibraryFilter(ids=[id]), page_size=1).items
+        found = library_access.open_library().search(LibraryFilter(ids=[id]), page_size=1).items
     except LibraryError as error:
         st.error(plain(str(error)), icon=":material/inventory_2:")
         return {}
@@ -108,7 +108,7 @@ def _kept_crop(
     id: int, analysis: Analysis, pictures: DisplayPictures, index: int, track: int
 ) -> Image | None:
     """The pixels that were scored, or, where they are gone, a copy and a word about it."""
-    crop = library_access.face(library_access.store(), id, pictures, index, track)
+    crop = library_access.face(library_access.open_library(), id, pictures, index, track)
     if crop is None or pictures.exact:
         return crop
     st.caption(
@@ -122,16 +122,16 @@ def load(source: str) -> tuple[Analysis, DisplayPictures]:
     """The analysis and the pictures of a source that `titles` offers; raises DetectorError."""
     if source.startswith(KEPT):
         id = int(source.removeprefix(KEPT))
-        return library_access.analysis(library_access.store(), id), library_access.pictures(
-            library_access.store(), id
+        return library_access.analysis(library_access.open_library(), id), library_access.pictures(
+            library_access.open_library(), id
         )
     job = session.job()
     if source == MINE and job is not None and job.analysis is not None:
-        return job.analysis, job.evidence
+        return job.analysis, job.pictures
     for sample in samples():
         if sample.path.stem == source:
             scanned = _sample(sample.path)
-            return scanned.analysis, scanned.evidence
+            return scanned.analysis, scanned.pictures
     raise DetectorError("This clip is no longer here; choose another one.")
 
 
@@ -157,14 +157,14 @@ def choose(suffix: str = "", default: int = 0) -> Chosen | None:
         bind="query-params",
     )
     try:
-        analysis, evidence = load(source)
+        analysis, pictures = load(source)
     except DetectorError as error:
         st.error(plain(str(error)), icon=":material/error:")
         return None
     shown = [
         frame
         for frame in analysis.frames
-        if any(evidence.has_face(frame.index, face.track) for face in frame.faces)
+        if any(pictures.has_face(frame.index, face.track) for face in frame.faces)
     ]
     if not shown:
         st.info(
@@ -199,9 +199,9 @@ def choose(suffix: str = "", default: int = 0) -> Chosen | None:
         )
     face = next(face for face in frame.faces if face.track == track)
     crop = (
-        _kept_crop(int(source.removeprefix(KEPT)), analysis, evidence, frame.index, track)
+        _kept_crop(int(source.removeprefix(KEPT)), analysis, pictures, frame.index, track)
         if source.startswith(KEPT)
-        else evidence.face(frame.index, track)
+        else pictures.face(frame.index, track)
     )
     if crop is None:
         st.info("This face's picture was not kept; choose another moment.")

@@ -29,7 +29,7 @@ def show(browsed: Browsed, filter: FrameFilter, order: str) -> None:
 
 def _start_anew(browsed: Browsed, filter: FrameFilter, order: str) -> None:
     state = st.session_state
-    asked = (browsed.store.place, filter, order)
+    asked = (browsed.library.place, filter, order)
     if state.get("frames_asked") != asked:
         state.frames_asked = asked
         state.frames_turn = state.get("frames_turn", 0) + 1
@@ -44,7 +44,7 @@ def _list(browsed: Browsed, filter: FrameFilter, order: str) -> None:
             "View", [TABLE, GRID], default=TABLE, key="frames_view", persist_state="session",
             label_visibility="collapsed", required=True,
         )  # fmt: skip
-        found = browsed.store.frames(
+        found = browsed.library.frames(
             filter, sort=order, page=state.frames_page, page_size=PAGE_SIZE[view]
         )
         st.markdown(_count(found), width="stretch")
@@ -118,7 +118,7 @@ def _neighbours(found: Page[FrameRow]) -> None:
 
 def _table(browsed: Browsed, found: Page[FrameRow]) -> None:
     state = st.session_state
-    pictures = browsed.store.thumbnails([_key(row) for row in found.items if row.track])
+    pictures = browsed.library.thumbnails([_key(row) for row in found.items if row.track])
     table = pd.DataFrame([_cells(row, pictures) for row in found.items])
     if browsed.alone is not None:
         table = table.drop(columns="Clip")
@@ -196,7 +196,7 @@ def _columns() -> dict[str, Any]:
 
 
 def _grid(browsed: Browsed, found: Page[FrameRow]) -> None:
-    pictures = browsed.store.thumbnails([_key(row) for row in found.items])
+    pictures = browsed.library.thumbnails([_key(row) for row in found.items])
     chosen = _key(_chosen(found))
     with st.grid("auto", min_column_width=96, gap="small"):
         for row in found.items:
@@ -228,7 +228,7 @@ def _downloads(browsed: Browsed, filter: FrameFilter, order: str, total: int) ->
     for form, label, mime in _EXPORTS:
         st.download_button(
             label,
-            lambda make=makers[form]: make(browsed.store, filter, order),  # type: ignore[misc]
+            lambda make=makers[form]: make(browsed.library, filter, order),  # type: ignore[misc]
             file_name=_file_name(browsed, form),
             mime=mime,
             icon=":material/download:",

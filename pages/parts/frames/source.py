@@ -22,13 +22,13 @@ class Browsed:
     """What is browsed.
 
     Attributes:
-        store: the library that holds it.
+        library: the library that holds it.
         summaries: of the chosen analyses; none for the whole library.
         whole: all of the library.
         own: this tab's analysis, which is in no library that others see.
     """
 
-    store: Library
+    library: Library
     summaries: tuple[Summary, ...]
     whole: bool = False
     own: bool = False
@@ -45,13 +45,13 @@ class Browsed:
 
     def analysis(self, id: int) -> Analysis:
         """One of them, whole; raises LibraryError."""
-        return library_access.analysis(self.store, id)
+        return library_access.analysis(self.library, id)
 
     def pictures(self, id: int) -> DisplayPictures:
         """Its pictures: those of this tab while they are there, else the kept copies."""
-        job, keeper = session.job(), session.keeper()
-        mine = self.own or (keeper is not None and keeper.id == id)
-        return job.evidence if mine and job is not None else self.store.evidence(id)
+        job, saver = session.job(), session.saver()
+        mine = self.own or (saver is not None and saver.id == id)
+        return job.pictures if mine and job is not None else self.library.pictures(id)
 
 
 def choose() -> Browsed | None:
@@ -61,8 +61,8 @@ def choose() -> Browsed | None:
         LibraryError: the library cannot be used.
     """
     asked = st.query_params.get("analysis")
-    job, keeper = session.job(), session.keeper()
-    if job is not None and job.analysis is not None and (keeper is None or keeper.id is None):
+    job, saver = session.job(), session.saver()
+    if job is not None and job.analysis is not None and (saver is None or saver.id is None):
         if asked is not None and asked != st.session_state.get("browsed_asked"):
             st.session_state.frames_of = LIBRARY
         which = st.segmented_control(
@@ -76,15 +76,15 @@ def choose() -> Browsed | None:
 
 
 def _from_library(asked: str | None) -> Browsed | None:
-    library, state = library_access.store(), st.session_state
+    library, state = library_access.open_library(), st.session_state
     newest = library.search(page_size=OFFERED)
     if newest.total == 0:
         if asked:
             _gone(asked)
         return None
     if "browsed" not in state:
-        keeper = session.keeper()
-        state.browsed = [keeper.id] if keeper is not None and keeper.id is not None else []
+        saver = session.saver()
+        state.browsed = [saver.id] if saver is not None and saver.id is not None else []
     if asked is not None and asked != state.get("browsed_asked"):
         state.browsed = library_access.numbers(asked)[:OFFERED]
     chosen = {

@@ -10,8 +10,8 @@ from queue import SimpleQueue
 import pytest
 
 from detector.analysis.engine import Engine
-from detector.jobs.keeper import LibrarySaver
 from detector.jobs.queue import Job, Jobs
+from detector.jobs.saver import LibrarySaver
 from detector.library.store import Library
 from detector.pictures.folder import PictureFolder
 from detector.result import Analysis
@@ -41,19 +41,19 @@ def finished(job: Job) -> Analysis:
 def test_an_upload_is_kept_with_its_pictures_but_without_its_file(
     jobs: Jobs, library: Library, sample_clip: Callable[[str], Path]
 ) -> None:
-    keeper = LibrarySaver(library)
+    saver = LibrarySaver(library)
     upload = BytesIO(sample_clip("grid_brbk7n").read_bytes())
-    analysis = finished(jobs.submit(upload, "mine.mp4", FEW, on_done=keeper))
-    assert keeper.id is not None
-    assert keeper.refused is None
-    assert library.get(keeper.id) == analysis
-    assert library.thumbnail(keeper.id) is not None
-    assert library.clip(keeper.id) is None
-    assert keeper.provenance is not None
-    assert keeper.provenance.sha256 == analysis.clip.sha256
-    assert keeper.provenance.hints
-    keeper.remove(library)
-    assert keeper.id is None
+    analysis = finished(jobs.submit(upload, "mine.mp4", FEW, on_done=saver))
+    assert saver.id is not None
+    assert saver.refused is None
+    assert library.get(saver.id) == analysis
+    assert library.thumbnail(saver.id) is not None
+    assert library.clip(saver.id) is None
+    assert saver.provenance is not None
+    assert saver.provenance.sha256 == analysis.clip.sha256
+    assert saver.provenance.hints
+    saver.remove(library)
+    assert saver.id is None
     assert library.search().total == 0
 
 
@@ -61,33 +61,33 @@ def test_a_clip_that_stays_in_place_can_be_found_again(
     jobs: Jobs, library: Library, sample_clip: Callable[[str], Path]
 ) -> None:
     clip = sample_clip("noface_intel_cars")
-    keeper = LibrarySaver(library, source=clip)
-    finished(jobs.submit(clip, clip.name, FEW, on_done=keeper))
-    assert keeper.id is not None
-    assert library.clip(keeper.id) == clip
+    saver = LibrarySaver(library, source=clip)
+    finished(jobs.submit(clip, clip.name, FEW, on_done=saver))
+    assert saver.id is not None
+    assert library.clip(saver.id) == clip
 
 
 def test_without_a_library_nothing_is_kept_until_asked_for(library: Library) -> None:
     analysis = example()
-    keeper = LibrarySaver(None)
-    keeper(analysis, Drawn(), Path("gone.mp4"))
-    assert keeper.id is None
-    assert keeper.refused is None
-    assert keeper.provenance is None
-    keeper.keep(library, analysis, Drawn())
-    assert keeper.id is not None
-    assert library.get(keeper.id) == analysis
+    saver = LibrarySaver(None)
+    saver(analysis, Drawn(), Path("gone.mp4"))
+    assert saver.id is None
+    assert saver.refused is None
+    assert saver.provenance is None
+    saver.keep(library, analysis, Drawn())
+    assert saver.id is not None
+    assert library.get(saver.id) == analysis
 
 
 def test_a_library_that_cannot_be_written_spoils_nothing(library: Library, tmp_path: Path) -> None:
     file = tmp_path / "library.sqlite"
     library.close()
     file.write_bytes(b"no database" * 400)
-    keeper = LibrarySaver(library)
-    keeper(example(), Drawn(), Path("gone.mp4"))
-    assert keeper.id is None
-    assert keeper.refused is not None
-    assert "is damaged or was never one" in keeper.refused
+    saver = LibrarySaver(library)
+    saver(example(), Drawn(), Path("gone.mp4"))
+    assert saver.id is None
+    assert saver.refused is not None
+    assert "is damaged or was never one" in saver.refused
 
 
 def test_what_fails_afterwards_does_not_spoil_the_result(
@@ -117,4 +117,4 @@ def test_stopping_at_the_last_moment_keeps_the_pictures_of_the_result(
     started.put(job)
     analysis = finished(job)
     assert stopped == [analysis]
-    assert job.evidence.frame(analysis.frames[0].index) is not None
+    assert job.pictures.frame(analysis.frames[0].index) is not None

@@ -16,7 +16,7 @@ class LibrarySaver:
     """Called with a finished analysis; what it finds out is in its attributes afterwards.
 
     Args:
-        store: the library to keep analyses in; None to keep nothing.
+        library: the library to keep analyses in; None to keep nothing.
         source: where the clip lies, if it stays there, so that it can be scanned again.
 
     Attributes:
@@ -25,8 +25,8 @@ class LibrarySaver:
         provenance: what the clip's file says of itself; None where it cannot be read.
     """
 
-    def __init__(self, store: Library | None, source: Path | None = None) -> None:
-        self._store = store
+    def __init__(self, library: Library | None, source: Path | None = None) -> None:
+        self._library = library
         self._source = source
         self.id: int | None = None
         self.refused: str | None = None
@@ -38,19 +38,19 @@ class LibrarySaver:
             self.provenance = inspect(clip, name=analysis.clip.name)
         except ClipError:
             self.provenance = None
-        if self._store is not None:
-            self.keep(self._store, analysis, pictures)
+        if self._library is not None:
+            self.keep(self._library, analysis, pictures)
 
-    def keep(self, store: Library, analysis: Analysis, pictures: Pictures) -> None:
+    def keep(self, library: Library, analysis: Analysis, pictures: Pictures) -> None:
         """Put the analysis into the library, or say in `refused` why that failed."""
         self.refused = None
         try:
-            self.id = store.add(analysis, pictures, source=self._source)
+            self.id = library.add(analysis, pictures, source=self._source)
         except LibraryError as error:
             self.refused = str(error)
 
-    def remove(self, store: Library) -> None:
+    def remove(self, library: Library) -> None:
         """Take the analysis out of the library again; raises LibraryError."""
         if self.id is not None:
-            store.delete([self.id])
+            library.delete([self.id])
             self.id = None
