@@ -1,4 +1,4 @@
-"""detector.aggregation: worked out by hand."""
+"""detector.analysis.aggregation: worked out by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""detector.finding: bands at their limits, a state for every condition, and careful words."""
+"""Bands at their limits, a state for every condition, and careful words."""
 
 from __future__ import annotations
 

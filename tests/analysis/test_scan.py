@@ -1,4 +1,4 @@
-"""detector.analysis: the whole way, the same each time, stopped at once, with its evidence."""
+"""detector.analysis.scan: the whole way, the same each time, stopped at once, with its evidence."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import detector
+from detector.analysis import engine as engine_module
 from detector.analysis import scan as pipeline
 from detector.analysis.engine import Engine, band_limits, describe
 from detector.analysis.scan import Progress, scan
@@ -324,8 +325,8 @@ def test_models_are_loaded_once_for_all_threads(monkeypatch: pytest.MonkeyPatch)
         threading.Event().wait(0.05)
         return object()
 
-    monkeypatch.setattr(pipeline, "load_scorer", slowly)
-    monkeypatch.setattr(pipeline, "_load_detector", slowly)
+    monkeypatch.setattr(engine_module, "load_scorer", slowly)
+    monkeypatch.setattr(engine_module, "_load_detector", slowly)
     engine = Engine()
 
     def use(_: int) -> tuple[object, object]:
@@ -340,8 +341,8 @@ def test_models_are_loaded_once_for_all_threads(monkeypatch: pytest.MonkeyPatch)
 
 def test_warming_up_loads_what_the_settings_need(monkeypatch: pytest.MonkeyPatch) -> None:
     loaded: list[str] = []
-    monkeypatch.setattr(pipeline, "load_scorer", loaded.append)
-    monkeypatch.setattr(pipeline, "_load_detector", loaded.append)
+    monkeypatch.setattr(engine_module, "load_scorer", loaded.append)
+    monkeypatch.setattr(engine_module, "_load_detector", loaded.append)
     Engine().warm_up(Settings(8, "blazeface-short", "torch-cpu"))
     assert sorted(loaded) == ["blazeface-short", "torch-cpu"]
 

@@ -18,7 +18,7 @@ from detector.analysis.verify import OTHER_BACKEND, SAME_BACKEND, read_report, v
 from detector.commands.cli import main
 from detector.errors import DetectorError, ModelError, ReportError
 from detector.files import MODELS
-from detector.models import scorer
+from detector.models import load
 from detector.models.spec import read_ensemble
 from detector.result import Analysis
 from detector.settings import Settings
@@ -194,7 +194,7 @@ def test_altered_weights_on_this_machine_are_refused(
     data = bytearray(weights.read_bytes())
     data[-5] ^= 1
     weights.write_bytes(data)
-    monkeypatch.setattr(scorer, "read_ensemble", lambda: read_ensemble(tmp_path / "ensemble.json"))
+    monkeypatch.setattr(load, "read_ensemble", lambda: read_ensemble(tmp_path / "ensemble.json"))
     with pytest.raises(ModelError, match=r"xception\.safetensors is not the file it should be"):
         verify(report, CLIP, Engine())
 

@@ -1,4 +1,4 @@
-"""detector.cluster_address: what does not answer is one sentence, soon."""
+"""detector.cluster.connection: what does not answer is one sentence, soon."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""detector.cluster on a local Ray of several processes: every clip one row, whatever dies."""
+"""detector.cluster.scan on a local Ray of several processes: every clip one row, whatever dies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""detector.cluster_wire: what passes between stages comes back equal, whatever it holds."""
+"""detector.cluster.serialize: what passes between stages comes back equal, whatever it holds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""detector.cluster_source: folders, patterns and tables, by path and by address."""
+"""detector.cluster.source: folders, patterns and tables, by path and by address."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""detector.cluster_stages in this process: what fails becomes a row, what is far is fetched."""
+"""detector.cluster.stages in this process: what fails becomes a row, what is far is fetched."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_what_nobody_expected_is_a_failed_row(
     def broken(*_: object) -> None:
         raise ZeroDivisionError("of nothing")
 
-    monkeypatch.setattr(stages, "take_faces", broken)
+    monkeypatch.setattr(stages, "track_faces", broken)
     found, _ = look_at(look_up(str(sample_clip("grid_bbaf2n"))), plan)
     assert isinstance(found, LookedAt)
     assert found.error == (

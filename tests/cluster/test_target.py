@@ -1,4 +1,4 @@
-"""detector.cluster_target: whole files, named after their clips, read and taken back."""
+"""detector.cluster.target: whole files, named after their clips, read and taken back."""
 
 from __future__ import annotations
 

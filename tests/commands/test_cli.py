@@ -239,7 +239,7 @@ def test_exit_codes(
     def fail(*_: Any, **__: Any) -> None:
         raise problem
 
-    monkeypatch.setattr(pipeline, "analyse", fail)
+    monkeypatch.setattr(pipeline, "scan", fail)
     assert main(["scan", str(clip)]) == code
     assert capsys.readouterr().err.strip() == says
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from detector.analysis import scan as pipeline
+from detector.analysis import engine as engine_module
 from detector.commands.cli import main
 from detector.evaluation import calibration as calibrating
 from detector.evaluation.result import Abstention, Calibration, Evaluation, Robustness, read
@@ -22,7 +22,7 @@ from tests.helpers.stand_ins import StandInEngine
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> StandInEngine:
     """The commands use models that answer at once."""
     engine = StandInEngine()
-    monkeypatch.setattr(pipeline, "Engine", lambda: engine)
+    monkeypatch.setattr(engine_module, "Engine", lambda: engine)
     return engine
 
 

@@ -1,4 +1,4 @@
-"""detector.memory: what many threads freed goes back to the system."""
+"""detector.concurrency.memory: what many threads freed goes back to the system."""
 
 from __future__ import annotations
 

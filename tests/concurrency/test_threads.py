@@ -1,4 +1,4 @@
-"""detector.background: threads end in order, and take nothing down with them that is late."""
+"""Threads end in order, and take nothing down with them that is late."""
 
 from __future__ import annotations
 

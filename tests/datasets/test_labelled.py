@@ -1,4 +1,4 @@
-"""detector.labelled: folders, tables and lists; what cannot be used is said, the rest is there."""
+"""Folders, tables and lists; what cannot be used is said, the rest is there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""detector.alterations: real codecs leave real traces, and each alteration does what it says."""
+"""Real codecs leave real traces, and each alteration does what it says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""detector.bootstrap: whole sources are drawn, the same by seed, and intervals hold the truth."""
+"""Whole sources are drawn, the same by seed, and intervals hold the truth."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""detector.cached_scorer: a crop is scored once, by one scorer, and never mixed up."""
+"""detector.evaluation.cached_scorer: a crop is scored once, by one scorer, and never mixed up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""detector.calibration: what is fitted, what is said of it, and that the app takes it."""
+"""What is fitted, what is said of it, and that the app takes it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""detector.drift against scipy and hand-computed cases, and the command on a library."""
+"""detector.evaluation.drift against scipy and hand-computed cases, and the command on a library."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""detector.rates: estimates as people read them."""
+"""detector.evaluation.estimates: estimates as people read them."""
 
 from __future__ import annotations
 

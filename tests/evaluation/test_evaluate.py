@@ -1,4 +1,4 @@
-"""detector.evaluate: both levels, each set and method, honest about what the data cannot say."""
+"""Both levels, each set and method, honest about what the data cannot say."""
 
 from __future__ import annotations
 

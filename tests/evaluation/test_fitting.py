@@ -1,4 +1,4 @@
-"""detector.fitting: scores get better on clips that were not fitted, bands keep their rates."""
+"""Scores get better on clips that were not fitted, bands keep their rates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""detector.known_failures: what is listed, what is not judged, what cannot be read."""
+"""detector.evaluation.known_failures: what is listed, what is not judged, what cannot be read."""
 
 from __future__ import annotations
 

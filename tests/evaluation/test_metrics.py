@@ -1,4 +1,4 @@
-"""detector.metrics: each metric against scikit-learn, or a case worked out by hand."""
+"""detector.evaluation.metrics: each metric against scikit-learn, or a case worked out by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""detector.quantization: int8 models of small networks, made, checked, installed or refused."""
+"""Int8 models of small networks, made, checked, installed or refused."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 from detector.commands.cli import main
 from detector.datasets.labelled import open_labelled
 from detector.errors import ModelError
+from detector.evaluation import agreement as agreement_module
 from detector.evaluation import quantization
 from detector.evaluation.agreement import (
     NetworkAgreement,
@@ -68,7 +69,8 @@ def ensemble(models: Path) -> EnsembleSpec:
 @pytest.fixture
 def few_samples(monkeypatch: pytest.MonkeyPatch) -> None:
     files = [ASSETS / "samples" / "grid_brbk7n.mp4", ASSETS / "samples" / "noface_intel_cars.mp4"]
-    monkeypatch.setattr(quantization, "_sample_files", lambda: files)
+    for module in (agreement_module, quantization):
+        monkeypatch.setattr(module, "sample_files", lambda: files)
 
 
 @pytest.fixture(scope="module")

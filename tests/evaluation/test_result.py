@@ -1,4 +1,4 @@
-"""detector.evaluation_result: what was written is read back, and the shipped files are whole."""
+"""detector.evaluation.result: what was written is read back, and the shipped files are whole."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""detector.robustness and detector.abstention: every alteration, and what not judging does."""
+"""Every alteration, and what not judging does."""
 
 from __future__ import annotations
 

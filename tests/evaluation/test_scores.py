@@ -1,4 +1,4 @@
-"""detector.labelled_scores: crops, pictures and clips, each the way the detector sees them."""
+"""detector.evaluation.scores: crops, pictures and clips, each the way the detector sees them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""detector.faces and detector.mediapipe_faces: the same boxes from both, and true crops."""
+"""The same boxes from both, and true crops."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""detector.detail: what compression, enlarging and blur take."""
+"""detector.faces.quality: what compression, enlarging and blur take."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""detector.tracks: one person is one track, two people are two, whatever the order."""
+"""detector.faces.tracking: one person is one track, two people are two, whatever the order."""
 
 from __future__ import annotations
 

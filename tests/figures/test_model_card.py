@@ -1,4 +1,4 @@
-"""detector.model_card_figures on values made by hand."""
+"""detector.figures.model_card on values made by hand."""
 
 from __future__ import annotations
 

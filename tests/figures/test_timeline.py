@@ -1,4 +1,4 @@
-"""detector.figures: what the charts say is what the result says."""
+"""detector.figures.timeline: what the charts say is what the result says."""
 
 from __future__ import annotations
 

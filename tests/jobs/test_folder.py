@@ -119,7 +119,7 @@ def test_second_scan_skips_what_is_known(
         raise AssertionError("scanned again")
 
     with monkeypatch.context() as patch:
-        patch.setattr(folder_scan, "analyse", never)
+        patch.setattr(folder_scan, "scan", never)
         third = scan_files(find_clips(folder), library, TWO, engine)
     assert [file.state for file in third.files] == ["known", "known"]
     assert [file.id for file in third.files] == [file.id for file in second.files]

@@ -1,4 +1,4 @@
-"""detector.jobs: progress, stopping, and no file left behind, whatever happens."""
+"""detector.jobs.queue: progress, stopping, and no file left behind, whatever happens."""
 
 from __future__ import annotations
 
@@ -393,7 +393,7 @@ def test_the_unexpected_is_a_sentence_and_its_details_go_to_the_log(
     def broken(*_: Any, **__: Any) -> None:
         raise problem
 
-    monkeypatch.setattr(module, "analyse", broken)
+    monkeypatch.setattr(module, "scan", broken)
     with caplog.at_level(logging.ERROR, logger="veriframe"):
         job = finish(quick.submit(upload(forty), "clip.mp4"))
     assert (job.status, job.error) == ("failed", says)
@@ -409,7 +409,7 @@ def test_a_failure_does_not_stop_the_queue(
         raise RuntimeError("once more")
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "analyse", broken)
+        patch.setattr(module, "scan", broken)
         for _ in range(3):
             assert finish(quick.submit(forty, "clip.mp4")).status == "failed"
     assert finish(quick.submit(forty, "clip.mp4", Settings(2))).status == "done"

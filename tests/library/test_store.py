@@ -702,7 +702,7 @@ from tests.helpers.examples import Drawn, example
 from detector.errors import LibraryError
 from detector.library.store import Library
 path = pathlib.Path(sys.argv[1])
-library, kept = Store.open(path), 0
+library, kept = Library.open(path), 0
 try:
     while True:
         library.add(example(seed=kept, frames=30), Drawn())
@@ -767,7 +767,7 @@ example().to_json()
 if os.geteuid() == 0:
     os.setgid(65534); os.setuid(65534)
 try:
-    Store.open(Path(sys.argv[1]))
+    Library.open(Path(sys.argv[1]))
 except LibraryError as error:
     print(error)
 """

@@ -1,4 +1,4 @@
-"""detector.clip: true times, true pictures, and one sentence for whatever cannot be read."""
+"""True times, true pictures, and one sentence for whatever cannot be read."""
 
 from __future__ import annotations
 

@@ -357,7 +357,7 @@ def test_nothing_is_left_behind(clip: Callable[[str], Path], tmp_path: Path) -> 
     assert len(os.listdir("/proc/self/fd")) == files
 
 
-def test_a_nursery_that_was_killed_is_started_again(clip: Callable[[str], Path]) -> None:
+def test_a_fork_server_that_was_killed_is_started_again(clip: Callable[[str], Path]) -> None:
     probe(clip("mp4"))
     number = fork_server._fork_server.number
     assert number is not None
@@ -369,7 +369,7 @@ def test_a_nursery_that_was_killed_is_started_again(clip: Callable[[str], Path])
 def test_where_no_process_can_be_started(
     clip: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fork_server, "_nursery", fork_server.ForkServer())
+    monkeypatch.setattr(fork_server, "_fork_server", fork_server.ForkServer())
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     for forks in (True, False):
         monkeypatch.setattr(fork_server, "FORKS", forks)
@@ -382,15 +382,15 @@ def test_secrets_of_the_app_are_not_passed_on(
     clip: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://user:secret@host/base")
-    monkeypatch.setattr(fork_server, "_nursery", nursery := fork_server.ForkServer())
+    monkeypatch.setattr(fork_server, "_fork_server", server := fork_server.ForkServer())
     with open_clip(clip("mp4")) as sandboxed:
-        surroundings = Path(f"/proc/{nursery.number}/environ").read_bytes()
-        files = os.listdir(f"/proc/{nursery.number}/fd")
+        surroundings = Path(f"/proc/{server.number}/environ").read_bytes()
+        files = os.listdir(f"/proc/{server.number}/fd")
         assert b"secret" not in surroundings
         assert b"DATABASE_URL" not in surroundings
         assert len(files) <= 5  # three that lead nowhere, and the channel
         assert sandboxed.frames == FRAMES
-    nursery._stop()
+    server._stop()
 
 
 # ---------------------------------------------------------------- a worker that was taken over

@@ -1,4 +1,4 @@
-"""detector.backends: what “auto” chooses on machines that differ, and what it does without."""
+"""What “auto” chooses on machines that differ, and what it does without."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from detector.analysis.engine import Engine
 from detector.errors import BackendError, ModelError, OutOfMemory
 from detector.models import backends, openvino_scorer
-from detector.models import scorer as scoring
+from detector.models import load as loading
 from detector.models.backends import backend_named, choose, cpu_features, cpu_remark
 from detector.models.load import load_scorer
 from detector.models.scorer import in_batches
@@ -134,8 +134,8 @@ def test_auto_goes_on_where_its_first_choice_does_not_start(
             raise BackendError(f"{backend} does not start.")
         return "scorer"
 
-    monkeypatch.setattr(scoring, "_load", load)
-    monkeypatch.setattr(scoring, "choose", lambda ensemble: "torch-cuda")
+    monkeypatch.setattr(loading, "_load", load)
+    monkeypatch.setattr(loading, "choose", lambda ensemble: "torch-cuda")
     with caplog.at_level(logging.WARNING, "veriframe"):
         found: Any = load_scorer()
     assert found == "scorer"

@@ -1,4 +1,4 @@
-"""detector.networks: the paper's two networks, and weights that fit nothing else."""
+"""detector.models.networks: the paper's two networks, and weights that fit nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""detector.installed_models: which ensembles there are, and that the chosen one scores."""
+"""detector.models.registry: which ensembles there are, and that the chosen one scores."""
 
 from __future__ import annotations
 

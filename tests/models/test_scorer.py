@@ -1,4 +1,4 @@
-"""detector.scoring: the same logits on OpenVINO and PyTorch, from any batch, with any cache."""
+"""The same logits on OpenVINO and PyTorch, from any batch, with any cache."""
 
 from __future__ import annotations
 
@@ -342,7 +342,7 @@ def logit_of_abraham(ensemble: EnsembleSpec) -> float:
 def test_scoring_from_the_cache_needs_no_torch(engine: Engine) -> None:
     engine.scorer()
     code = (
-        "import sys, numpy as np, detector.scoring as s; "
+        "import sys, numpy as np, detector.models.load as s; "
         "s.load_scorer().logits(np.zeros((1, 304, 304, 3), np.uint8)); "
         "print('torch' in sys.modules)"
     )

@@ -1,4 +1,4 @@
-"""detector.turns and detector.round_robin: fair, in order, and no error reaches a neighbour."""
+"""Fair, in order, and no error reaches a neighbour."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def test_who_leaves_takes_the_waiting_batches_along() -> None:
 def test_a_process_may_end_while_its_networks_run() -> None:
     code = (
         "import numpy as np; from detector.analysis.engine import Engine; "
-        "place = Engine().turns().join(); crops = np.zeros((8, 304, 304, 3), np.uint8); "
+        "place = Engine().queue().join(); crops = np.zeros((8, 304, 304, 3), np.uint8); "
         "[place.submit(crops) for _ in range(9)]; print('over')"
     )
     assert python(code) == "over"

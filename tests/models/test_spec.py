@@ -1,4 +1,4 @@
-"""detector.weights: which networks are installed, and that their files are the right ones."""
+"""detector.models.spec: which networks are installed, and that their files are the right ones."""
 
 from __future__ import annotations
 
@@ -262,6 +262,6 @@ def test_sha256_of_a_file(tmp_path: Path) -> None:
 
 
 def test_reading_the_ensemble_needs_no_torch() -> None:
-    code = "import sys, detector.weights as w; w.read_ensemble(); print('torch' in sys.modules)"
+    code = "import sys, detector.models.spec as w; w.read_ensemble(); print('torch' in sys.modules)"
     printed = python(code)
     assert printed == "False"

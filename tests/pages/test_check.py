@@ -523,7 +523,7 @@ def test_the_unexpected_is_a_sentence_without_details(
     def broken(*_: Any, **__: Any) -> None:
         raise problem
 
-    monkeypatch.setattr(jobs_module, "analyse", broken)
+    monkeypatch.setattr(jobs_module, "scan", broken)
     app = tab()
     upload(app, clip)
     ended(app)

@@ -1,4 +1,4 @@
-"""detector.drawing: boxes where the faces are, on a copy."""
+"""detector.pictures.drawing: boxes where the faces are, on a copy."""
 
 from __future__ import annotations
 

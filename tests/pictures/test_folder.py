@@ -1,4 +1,4 @@
-"""detector.evidence: the very crops that were scored, and nothing left after removal."""
+"""detector.pictures.folder: the very crops that were scored, and nothing left after removal."""
 
 from __future__ import annotations
 
@@ -121,13 +121,13 @@ from detector.pictures.folder import PictureFolder
 from tests.pictures.test_folder import crop, frame
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (12_000, 12_000))
-evidence = Evidence(Path(sys.argv[1]))
-evidence.add(frame(0), [])
+pictures = PictureFolder(Path(sys.argv[1]))
+pictures.add(frame(0), [])
 try:
-    evidence.add(frame(1), [(1, crop(1))])
+    pictures.add(frame(1), [(1, crop(1))])
 except ClipError as error:
     print(error)
-print(evidence.frame(1) is not None, evidence.has_face(1, 1))
+print(pictures.frame(1) is not None, pictures.has_face(1, 1))
 """
 
 

@@ -1,4 +1,4 @@
-"""detector.api: the routes, what they refuse, and that the document describes them."""
+"""detector.service.routes: the routes, what they refuse, and that the document describes them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""detector.service: a job outlives the process, is done once, and leaves no clip behind."""
+"""detector.service.service: a job outlives the process, is done once, and leaves no clip behind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""detector.tokens and `python -m detector token`: shown once, kept as a hash, revocable."""
+"""detector.service.tokens and `python -m detector token`: shown once, kept as a hash, revocable."""
 
 from __future__ import annotations
 

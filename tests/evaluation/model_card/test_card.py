@@ -1,4 +1,4 @@
-"""detector.model_card: what is there is read, what is not is said in one sentence."""
+"""What is there is read, what is not is said in one sentence."""
 
 from __future__ import annotations
 
