@@ -19,7 +19,6 @@ import numpy as np
 from detector.explanation.explainer import Explainer
 from detector.explanation.faithfulness import faithfulness
 from detector.explanation.heatmaps import Image, png_bytes, tiles
-from detector.explanation.layer import PRESETS
 from detector.explanation.methods.registry import (
     GRAD_CAM,
     GUIDED_GRAD_CAM,
@@ -30,6 +29,7 @@ from detector.faces.blazeface import BlazeFace
 from detector.faces.geometry import crop_face
 from detector.files import ASSETS
 from detector.media.reader import frame_at
+from detector.models.networks.registry import NETWORKS
 
 CLIP = ASSETS / "samples" / "demo_selfblend_hopper.mp4"
 SHOWN = 64  # filters on a page of the grid
@@ -90,7 +90,7 @@ def measure(repeats: int = 5) -> Iterator[Row]:
     for network in explainer.names:
         forward[network] = _forward(explainer.network(network), crop, repeats)
         yield Row(f"{network:9} plain forward pass", forward[network], 1.0, None)
-    for network, preset in PRESETS.items():
+    for network, preset in ((n.name, n.preset_addresses) for n in NETWORKS.values()):
         yield row(
             "three layers", network, lambda p=preset: explainer.feature_maps(crop, p), 0.5
         )  # fmt: skip

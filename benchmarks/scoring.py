@@ -18,7 +18,7 @@ import numpy as np
 from benchmarks.clips import faces_of_portraits
 from benchmarks.record import Record, Row, arguments, finish, in_turns
 from detector.models.backends import has_int8
-from detector.models.networks import load_network, normalise
+from detector.models.face_network import load_network, normalise
 from detector.models.openvino_scorer import OpenVinoScorer
 from detector.models.scorer import Scorer
 from detector.models.spec import read_ensemble

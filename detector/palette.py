@@ -8,9 +8,6 @@ from detector.result import Band
 TRACK_COLOURS = ("#7a5cd6", "#12948a", "#c2569b", "#8a7a12", "#5577aa", "#a0522d")
 
 
-NETWORK_DASHES = {"resnet50": "dot", "xception": "dash"}
-
-
 def track_colour(track: int) -> str:
     """Colour of a track, by its id from 1; repeats after the palette's end."""
     return TRACK_COLOURS[(track - 1) % len(TRACK_COLOURS)]

@@ -58,8 +58,6 @@ STATE_MEANING: dict[AbstainReason, str] = {
     "Find an earlier or larger copy of it.",
 }
 
-NETWORKS = {"resnet50": "ResNet50", "xception": "Xception", "ensemble": "Ensemble"}
-
 LIMITATIONS: tuple[str, ...] = (
     "Only faces are judged. The voice, the words, the rest of the picture and whether the scene "
     "took place at all are not.",

@@ -2,13 +2,14 @@
 
 import streamlit as st
 
-from detector.explanation.layer import TITLES
-from detector.explanation.layers import convolutions, last_convolution
-from detector.explanation.methods.registry import ENSEMBLE, METHODS
+from detector.explanation.layers import convolutions, explained_networks, last_convolution
+from detector.explanation.methods.registry import METHODS
+from detector.models.networks.registry import ENSEMBLE, network_title
+from detector.models.spec import read_ensemble
 from pages.parts import navigation
 from pages.parts.explain import attribution_view, face_picker
 
-NETWORKS = {**TITLES, ENSEMBLE: "Ensemble"}
+NAMES = (*explained_networks(), ENSEMBLE)
 LAST = "Last convolution"
 
 navigation.require()
@@ -31,13 +32,13 @@ with st.container(border=True):
     )
     networks = middle.pills(
         "Networks",
-        list(NETWORKS.values()),
+        [network_title(name) for name in NAMES],
         selection_mode="multi",
-        default=[NETWORKS["xception"]],
+        default=[network_title(read_ensemble().leading.name)],
         key="networks",
         bind="query-params",
     )
-    names = [name for name, title in NETWORKS.items() if title in networks]
+    names = [name for name in NAMES if network_title(name) in networks]
     layer = None
     if len(names) == 1 and names[0] != ENSEMBLE:
         own = convolutions(names[0])

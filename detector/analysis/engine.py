@@ -7,7 +7,7 @@ import threading
 from detector.errors import ModelError
 from detector.faces.blazeface import BlazeFace, ConfirmedFaces
 from detector.faces.face import MIN_SCORE, FaceDetector
-from detector.models import registry
+from detector.models import installed
 from detector.models.backends import backend_named
 from detector.models.load import load_scorer
 from detector.models.scorer import Scorer
@@ -45,7 +45,7 @@ class Engine:
         """A new scorer for `backend` and `models`; raises ModelError."""
         if not models:
             return load_scorer(backend)
-        return load_scorer(backend, registry.get_model(models).read())
+        return load_scorer(backend, installed.get_model(models).read())
 
     def face_detector(self, name: str) -> FaceDetector:
         """The face detector called `name`, one of `DETECTORS`; raises ModelError."""

@@ -19,6 +19,7 @@ from detector.analysis.engine import band_limits
 from detector.faces.face import MIN_SCORE
 from detector.faces.quality import why_unusable
 from detector.media.clip import Clip
+from detector.models.networks.registry import network_title
 from detector.models.scorer import probability
 from detector.models.spec import Aggregation, EnsembleSpec
 from detector.result import (
@@ -36,7 +37,7 @@ from detector.result import (
     Track,
 )
 from detector.settings import Settings
-from detector.wording import NETWORKS, NOT_CALIBRATED, STATE_MEANING, clock
+from detector.wording import NOT_CALIBRATED, STATE_MEANING, clock
 
 # A band above inconclusive needs this share of the usable frames at or above its limit.
 STEADY = 0.75
@@ -182,7 +183,7 @@ def conclude(
         reasons.append("A single picture is weaker evidence than a clip.")
     if highest.agreement is not None and highest.agreement < 0.7:
         parts = " and ".join(
-            f"{NETWORKS.get(name, name)} (share of the score: {weight:.0%})"
+            f"{network_title(name)} (share of the score: {weight:.0%})"
             for name, weight in weights.items()
         )
         reasons.append(

@@ -18,10 +18,11 @@ from detector.analysis.scan import Progress, scan
 from detector.errors import ReportError
 from detector.files import sha256_of
 from detector.models.backends import backend_named
-from detector.models.registry import find_by_weights
+from detector.models.installed import find_by_weights
+from detector.models.networks.registry import network_title
 from detector.result import Analysis, Model, ScoredFace, ScoredFrame
 from detector.settings import DETECTORS, Backend, Settings
-from detector.wording import NETWORKS, clock
+from detector.wording import clock
 
 SAME_BACKEND = 1e-3  # of a score, a logit, or a larger number's own size
 OTHER_BACKEND = 2e-2
@@ -191,7 +192,7 @@ def _conditions(report: Analysis, here: tuple[Model, ...]) -> tuple[float, tuple
 def _model_differences(report: Analysis, here: tuple[Model, ...]) -> Iterator[Difference]:
     installed = {model.name: model for model in here}
     for model in report.models:
-        place = f"the network {NETWORKS.get(model.name, model.name)}"
+        place = f"the network {network_title(model.name)}"
         other = installed.pop(model.name, None)
         if other is None:
             yield Difference(place, "its presence", "one of the networks", "not installed")
@@ -203,7 +204,7 @@ def _model_differences(report: Analysis, here: tuple[Model, ...]) -> Iterator[Di
             if reported != found:
                 yield Difference(place, name, str(reported), str(found))
     for name in installed:
-        place = f"the network {NETWORKS.get(name, name)}"
+        place = f"the network {network_title(name)}"
         yield Difference(place, "its presence", "not one of the networks", "one of them")
 
 
@@ -263,7 +264,7 @@ def _values(
                 )
     elif isinstance(before, Mapping) and isinstance(after, Mapping):
         for key in sorted({*before, *after}):
-            name = f"{what} of {NETWORKS.get(key, key)}"
+            name = f"{what} of {network_title(key)}"
             yield from _values(before.get(key), after.get(key), place, name, tolerance)
     elif isinstance(before, tuple) and isinstance(after, tuple) and len(before) == len(after):
         for a, b in zip(before, after, strict=True):

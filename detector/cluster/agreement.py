@@ -12,7 +12,7 @@ from detector.cluster.connection import ROOT, Node
 from detector.cluster.target import Target
 from detector.errors import ClusterError, DetectorError, ModelError
 from detector.models.backends import backend_named
-from detector.models.registry import get_model
+from detector.models.installed import get_model
 from detector.settings import Backend, Settings
 
 _ANSWERS_WITHIN = 120.0  # seconds: libraries and networks are loaded from a cold disk

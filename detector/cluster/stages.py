@@ -29,7 +29,7 @@ from detector.errors import ClipError, DetectorError
 from detector.faces.tracking import Tracker, track_faces
 from detector.media.clip import check_size, shortened
 from detector.media.sandboxed_clip import open_clip
-from detector.models import registry
+from detector.models import installed
 from detector.models.scorer import Crops, face_scores
 from detector.models.spec import EnsembleSpec
 from detector.result import Analysis, Timings
@@ -290,4 +290,4 @@ def _engine() -> Engine:
 
 @functools.cache
 def _ensemble(models: str) -> EnsembleSpec:
-    return registry.get_model(models).read()
+    return installed.get_model(models).read()

@@ -5,10 +5,12 @@ import sys
 from pathlib import Path
 
 from detector.errors import ExplanationError
-from detector.explanation.explain_clip import NETWORKS, explain, write
+from detector.explanation.explain_clip import explain, write
+from detector.explanation.layers import explained_networks, last_convolution
 from detector.explanation.methods.integrated_gradients import IG_STEPS
 from detector.explanation.methods.occlusion import WINDOWS
 from detector.explanation.methods.registry import GRAD_CAM, METHODS
+from detector.models.networks.registry import ENSEMBLE, or_list
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,10 +22,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--network",
-        choices=NETWORKS,
+        choices=(*explained_networks(), ENSEMBLE),
         help="network to explain (that of --layer, or the ensemble)",
     )
-    parser.add_argument("--layer", help="for Grad-CAM: for example resnet50:48 or xception:36")
+    examples = tuple(last_convolution(name).address for name in explained_networks())
+    parser.add_argument("--layer", help=f"for Grad-CAM: for example {or_list(examples)}")
     parser.add_argument("--face", type=int, default=0, help="face, counted from the left (0)")
     parser.add_argument(
         "--steps", type=int, default=IG_STEPS, help=f"of Integrated Gradients ({IG_STEPS})"

@@ -18,8 +18,8 @@ def run(options: argparse.Namespace) -> int:
     from rich.table import Table
 
     from detector.errors import ModelError
+    from detector.models.installed import list_models
     from detector.models.integrity import check_hash
-    from detector.models.registry import list_models
 
     table = Table("Models", "Version", "Network", "Weights", "SHA-256", "Calibrated", "int8")
     refused: list[str] = []

@@ -43,7 +43,7 @@ def add_scan_options(parser: argparse.ArgumentParser) -> None:
 
 def settings_of(options: argparse.Namespace) -> Settings:
     """The settings that these options give; raises ModelError where there are no such models."""
-    from detector.models.registry import get_model
+    from detector.models.installed import get_model
     from detector.settings import Settings
 
     return Settings(

@@ -37,12 +37,12 @@ from detector.faces.geometry import crop_face
 from detector.files import ASSETS
 from detector.media.reader import ClipReader
 from detector.models.integrity import sha256_of_pair
+from detector.models.networks.registry import NETWORKS
 from detector.models.openvino_scorer import OpenVinoScorer, convert
 from detector.models.scorer import Crops, Logits, in_batches
 from detector.models.spec import EnsembleSpec, NetworkSpec, QuantizedSpec, read_ensemble
 
 FILE = ASSETS / "model_card" / "quantization.json"
-KEPT_IN_FLOAT = {"resnet50": 2, "xception": 5}  # last convolutions and dense layers
 ALLOWED_DIFFERENCE = 0.35  # mean |int8 - float32| of a network's logits, over all crops
 
 
@@ -137,10 +137,11 @@ def quantize(
     dataset = nncf.Dataset([seen[i : i + 1] for i in range(len(seen))])
     layers = [op.get_friendly_name() for op in model.get_ordered_ops()
               if op.get_type_name() in ("Convolution", "GroupConvolution", "MatMul")]  # fmt: skip
+    kept = NETWORKS[spec.name].kept_in_float
     options: dict[str, Any] = {
         "preset": nncf.QuantizationPreset.MIXED,
         "subset_size": len(seen),
-        "ignored_scope": nncf.IgnoredScope(names=layers[-KEPT_IN_FLOAT[spec.name] :]),
+        "ignored_scope": nncf.IgnoredScope(names=layers[len(layers) - kept :]),
     }
     reference = _run(model, checked)
     # A copy: names of layers differ from one conversion to the next.
@@ -216,7 +217,7 @@ def build(
                       "openvino": openvino.__version__.split("-")[0]},
             weights={network.name: network.sha256 for network in ensemble.networks},
             models=hashes,
-            kept_in_float=dict(KEPT_IN_FLOAT),
+            kept_in_float={n.name: NETWORKS[n.name].kept_in_float for n in ensemble.networks},
             restored=restored,
             crops=len(crops),
             fingerprint=hashlib.sha256(crops.tobytes()).hexdigest(),

@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-from detector.explanation.layer import SEPARABLE, Layer
+from collections.abc import Sequence
+
+from detector.models.networks.layer import SEPARABLE, Layer
 
 
-def caption_of(found: Layer) -> str:
+def caption_of(found: Layer, row: Sequence[Layer]) -> str:
+    """Say what a layer does, how much it sees, and where its output goes.
+
+    Args:
+        found: the layer.
+        row: all layers of its network, in forward order.
+    """
     if not found.is_map:
-        return _dense_caption(found)
-    return f"{_what_it_does(found)}; {_what_it_can_see(found)}{_where_it_goes(found)}."
+        return _dense_caption(found, row)
+    return f"{_what_it_does(found)}; {_what_it_can_see(found)}{_where_it_goes(found, row)}."
 
 
-def _dense_caption(found: Layer) -> str:
+def _dense_caption(found: Layer, row: Sequence[Layer]) -> str:
+    before = row[row.index(found) - 1]
     if found.filters > 1:
         return (
-            f"Each of {found.filters} units weighs all {found.inputs:,} maps of layer 48, averaged "
-            "over the face, so that where something was seen is gone and only how strongly is left."
+            f"Each of {found.filters} units weighs all {found.inputs:,} maps of "
+            f"{_lowered(before)}, averaged over the face, so that where something was seen is "
+            "gone and only how strongly is left."
         )
     source = (
-        f"the {found.inputs} units of dense 1"
-        if found.network == "resnet50"
-        else f"the {found.inputs:,} maps of layer 36, averaged over the face,"
+        f"the {found.inputs:,} maps of {_lowered(before)}, averaged over the face,"
+        if before.is_map
+        else f"the {found.inputs} units of {_lowered(before)}"
     )
     return (
         f"One unit adds up {source} to the logit: above 0 speaks for manipulation, "
@@ -73,9 +83,12 @@ def _what_it_can_see(found: Layer) -> str:
     return f"{window}, enough for several features and how they sit together"
 
 
-def _where_it_goes(found: Layer) -> str:
-    if found.number == (48 if found.network == "resnet50" else 36):
-        return ", and the average of each map goes on to the dense layer" + (
-            "s" if found.network == "resnet50" else ""
-        )
-    return ""
+def _where_it_goes(found: Layer, row: Sequence[Layer]) -> str:
+    dense = [layer for layer in row if not layer.is_map]
+    if row[row.index(found) + 1] != dense[0]:
+        return ""
+    return ", and the average of each map goes on to the dense layer" + "s" * (len(dense) > 1)
+
+
+def _lowered(layer: Layer) -> str:
+    return layer.title[:1].lower() + layer.title[1:]

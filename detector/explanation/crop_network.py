@@ -14,7 +14,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from detector.models.networks import FaceNetwork
+from detector.models.face_network import FaceNetwork
 from detector.models.spec import EnsembleSpec, NetworkSpec
 
 
@@ -40,7 +40,7 @@ class CropNetwork(nn.Module):
     def forward(self, crops: Tensor) -> Tensor:
         """Logits float32 [n] of crops float32 [n, 3, s, s] in [0, 1]; any side s.
 
-        The numbers that `detector.models.networks.normalise` and the network give, with a gradient.
+        The numbers that `normalise` and the network give, with a gradient.
         """
         side = self.spec.input_size
         if crops.shape[-1] != side:

@@ -19,17 +19,16 @@ from detector.explanation.layers import layer
 from detector.explanation.methods.base import ProgressCallback
 from detector.explanation.methods.integrated_gradients import IG_STEPS
 from detector.explanation.methods.occlusion import WINDOWS
-from detector.explanation.methods.registry import ENSEMBLE, GRAD_CAM
+from detector.explanation.methods.registry import GRAD_CAM
 from detector.explanation.result import Explanation
 from detector.faces.blazeface import ConfirmedFaces
 from detector.faces.face import Face
 from detector.faces.geometry import crop_face
 from detector.media.sandboxed_clip import frame_at
+from detector.models.networks.registry import ENSEMBLE
 
 if TYPE_CHECKING:
     from detector.explanation.explainer import Explainer
-
-NETWORKS = ("resnet50", "xception", ENSEMBLE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +76,7 @@ def explain(
         path: a clip or picture.
         seconds: the frame on screen at this time is taken.
         method: a name in `detector.explanation.methods.registry.METHODS`.
-        network: "resnet50", "xception" or "ensemble"; by default that of `address`, or the
+        network: name of a network, or "ensemble"; by default that of `address`, or the
             ensemble.
         address: layer for Grad-CAM and Guided Grad-CAM, e.g. "resnet50:48".
         number: which face, counted from the left, from 0.

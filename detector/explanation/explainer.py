@@ -24,7 +24,6 @@ from numpy.typing import NDArray
 from detector.errors import ExplanationError
 from detector.explanation.feature_maps import FeatureMaps, feature_maps
 from detector.explanation.heatmaps import Image
-from detector.explanation.layer import TITLES, Layer
 from detector.explanation.layers import last_convolution, layer
 from detector.explanation.methods.base import (
     CancelCallback,
@@ -36,7 +35,6 @@ from detector.explanation.methods.grad_cam import grad_cam, guided_grad_cam, wei
 from detector.explanation.methods.integrated_gradients import IG_STEPS, integrated_gradients
 from detector.explanation.methods.occlusion import WINDOWS, occlusion, occlusion_passes
 from detector.explanation.methods.registry import (
-    ENSEMBLE,
     GRAD_CAM,
     GUIDED_GRAD_CAM,
     INTEGRATED_GRADIENTS,
@@ -45,6 +43,8 @@ from detector.explanation.methods.registry import (
 from detector.explanation.result import Explanation
 from detector.explanation.walk import Walk, walk
 from detector.files import MODELS
+from detector.models.networks.layer import Layer
+from detector.models.networks.registry import ENSEMBLE, FIRST_NETWORK, or_list
 from detector.models.spec import EnsembleSpec, read_ensemble
 
 if TYPE_CHECKING:
@@ -116,19 +116,20 @@ class Explainer:
                 found[maps.layer.address] = maps
         return tuple(found[entry.address] for entry in wanted)
 
-    def walk(self, crop: Image, network: str = "resnet50") -> Walk:
+    def walk(self, crop: Image, network: str = FIRST_NETWORK) -> Walk:
         """The way of a face through one network, from layer 1 to the score, in one pass.
 
         Args:
             crop: RGB uint8 [s, s, 3] with s = `spec.crop_size`.
-            network: "resnet50" or "xception".
+            network: name of an installed network.
 
         Raises:
             ExplanationError: there is no such network, or the crop does not fit.
         """
-        if network not in TITLES:
+        if network not in self.names[:-1]:
             raise ExplanationError(
-                f"A walk follows one network, and {network!r} is none; choose resnet50 or xception."
+                f"A walk follows one network, and {network!r} is none; choose "
+                f"{or_list(self.names[:-1])}."
             )
         return walk(self._view(network), self._tensor(crop))
 
@@ -333,7 +334,7 @@ class Explainer:
         import torch
 
         from detector.explanation.crop_network import CropNetwork
-        from detector.models.networks import load_network
+        from detector.models.face_network import load_network
 
         with self._lock:
             if name not in self._networks:

@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 
 from detector.errors import ExplanationError
 from detector.explanation.heatmaps import Image
-from detector.explanation.layer import TITLES
 from detector.explanation.methods.base import (
     CancelCallback,
     ProgressCallback,
@@ -32,6 +31,7 @@ from detector.explanation.methods.base import (
 )
 from detector.explanation.methods.registry import METHODS
 from detector.explanation.result import Explanation
+from detector.models.networks.registry import ENSEMBLE, network_title
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -202,7 +202,9 @@ def _sentence(
     explanation: Explanation, logits: NDArray[np.float32], random_logits: NDArray[np.float32]
 ) -> str:
     """What a deletion curve among random ones says."""
-    network = TITLES.get(explanation.network, "the ensemble")
+    network = (
+        "the ensemble" if explanation.network == ENSEMBLE else network_title(explanation.network)
+    )
     if not explanation.map.any():
         return "This map marks nothing on this face, so that there is nothing to test."
     if np.ptp(np.vstack([logits, random_logits])) < CLEAR:

@@ -25,7 +25,7 @@ from detector.explanation.heatmaps import (
     overlay,
     scale_for,
 )
-from detector.explanation.layer import Layer
+from detector.models.networks.layer import Layer
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from detector.explanation.feature_maps import FeatureMaps, activations
 from detector.explanation.heatmaps import Image, colour, scale_for, tiles
-from detector.explanation.layer import PRESETS, TITLES, Layer
 from detector.explanation.layers import layer, layers
+from detector.models.networks.layer import Layer
+from detector.models.networks.registry import NETWORKS, network_title
 from detector.models.scorer import probability
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class Walk:
     """What one network makes of one face, from pixels to score.
 
     Attributes:
-        network: "resnet50" or "xception".
+        network: name of the network.
         steps: in order: three convolutions, the dense layers, logit, score.
         contributions: float32 [n], what each input of the last dense layer adds to the logit.
         bias: what the last dense layer adds by itself; logit = contributions.sum() + bias.
@@ -106,7 +107,7 @@ def walk(network: CropNetwork, crop: Tensor) -> Walk:
     """
     name = network.network.name
     size = network.spec.input_size
-    shown = [layer(address, size) for address in PRESETS[name]]
+    shown = [layer(address, size) for address in NETWORKS[name].preset_addresses]
     last = cast("nn.Linear", network.network.head[-1])
     dense = [found for found in layers(name, size) if not found.is_map]
     # What enters the last dense layer: the units of dense 1, or the pooled maps of layer 36.
@@ -124,7 +125,7 @@ def walk(network: CropNetwork, crop: Tensor) -> Walk:
     ]
     if len(dense) > 1:
         steps.append(_units_step(dense[0], units))
-    steps.append(_last_step(dense[-1], contributions))
+    steps.append(_last_step(dense[-1], contributions, pooled=len(dense) == 1))
     temperature = network.spec.temperature
     score = probability(logit / temperature)
     done = Walk(name, tuple(steps), contributions, bias, logit, temperature, score)
@@ -164,9 +165,9 @@ def _units_step(found: Layer, units: NDArray[np.float32]) -> WalkStep:
     )
 
 
-def _last_step(found: Layer, contributions: NDArray[np.float32]) -> WalkStep:
+def _last_step(found: Layer, contributions: NDArray[np.float32], pooled: bool) -> WalkStep:
     up, down = int((contributions > 0).sum()), int((contributions < 0).sum())
-    source = "units" if found.network == "resnet50" else "averaged maps"
+    source = "averaged maps" if pooled else "units"
     return WalkStep(
         address=found.address,
         title=found.title,
@@ -184,8 +185,8 @@ def _logit_step(done: Walk) -> WalkStep:
         title="Logit",
         text=(
             f"What pushes up adds {done.raised:+.2f}, what pushes down {done.lowered:+.2f}, and "
-            f"the layer itself {done.bias:+.2f}. Together that is {TITLES[done.network]}'s logit "
-            f"for this face: {done.logit:+.2f}."
+            f"the layer itself {done.bias:+.2f}. Together that is "
+            f"{network_title(done.network)}'s logit for this face: {done.logit:+.2f}."
         ),
         values=np.array([done.logit], dtype=np.float32),
     )

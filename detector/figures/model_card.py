@@ -8,10 +8,10 @@ import plotly.graph_objects as go
 
 from detector.evaluation.estimates import interval
 from detector.evaluation.result import Bin, CoveragePoint, Curve, Variant
+from detector.models.networks.registry import ENSEMBLE, network_colour, network_title
 from detector.palette import BAND_COLOURS
-from detector.wording import BAND_SHORT, NETWORKS
+from detector.wording import BAND_SHORT
 
-COLOURS = {"ensemble": "#3b82c4", "resnet50": "#7a5cd6", "xception": "#12948a"}
 GREY = "#8a8f98"
 BEFORE, AFTER = "#d98a00", "#3b82c4"
 CURVES = {
@@ -84,7 +84,7 @@ def robustness_chart(variants: Sequence[Variant]) -> go.Figure:
     titles = [variant.title for variant in variants]
     for field, count, name, colour in (
         ("false_positives", "real", "Unaltered clips", BAND_COLOURS["some"]),
-        ("detections", "manipulated", "Manipulated clips", COLOURS["ensemble"]),
+        ("detections", "manipulated", "Manipulated clips", network_colour(ENSEMBLE)),
     ):
         rates = [
             interval(getattr(one.metrics, field)["some"], getattr(one.metrics, count))
@@ -165,8 +165,11 @@ def _curves(curves: Mapping[str, Curve]) -> go.Figure:
                 y=curve.y,
                 customdata=[["–" if logit is None else f"{logit:+.2f}"] for logit in curve.logits],
                 mode="lines",
-                name=NETWORKS.get(name, name),
-                line={"color": COLOURS.get(name, GREY), "width": 3 if name == "ensemble" else 1.5},
+                name=network_title(name),
+                line={
+                    "color": network_colour(name) or GREY,
+                    "width": 3 if name == ENSEMBLE else 1.5,
+                },
                 hovertemplate="%{x:.3f}, %{y:.3f} at logit %{customdata[0]}",
             )
         )

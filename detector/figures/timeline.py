@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 
+from detector.models.networks.registry import network_dash, network_title
 from detector.models.scorer import probability
-from detector.palette import BAND_COLOURS, NETWORK_DASHES, track_colour
+from detector.palette import BAND_COLOURS, track_colour
 from detector.result import Band, BandThresholds, ScoredFrame
-from detector.wording import BAND_ORDER, BAND_SHORT, NETWORKS, clock
+from detector.wording import BAND_ORDER, BAND_SHORT, clock
 
 if TYPE_CHECKING:
     from detector.explanation.faithfulness import Faithfulness
@@ -88,8 +89,8 @@ def timeline(
                         x=times,
                         y=[on_axis(face.logits[name] / temperature, limits) for _, face in points],
                         mode="lines",
-                        name=f"{NETWORKS.get(name, name)}, face {id}",
-                        line={"color": colour, "width": 1, "dash": NETWORK_DASHES.get(name)},
+                        name=f"{network_title(name)}, face {id}",
+                        line={"color": colour, "width": 1, "dash": network_dash(name)},
                         opacity=0.8,
                         hoverinfo="skip",
                     )

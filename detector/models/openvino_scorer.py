@@ -143,7 +143,7 @@ def convert(spec: NetworkSpec, crop_size: int) -> Any:
     import openvino
     import torch
 
-    from detector.models.networks import FaceNetwork, load_network, normalise
+    from detector.models.face_network import FaceNetwork, load_network, normalise
 
     class FromCrops(torch.nn.Module):
         """Normalisation and network in one graph, so that every backend sees the same input."""

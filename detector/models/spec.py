@@ -37,7 +37,7 @@ class NetworkSpec:
     """One trained network, described without loading it.
 
     Attributes:
-        name: "resnet50" or "xception".
+        name: of a kind of network, such as "resnet50".
         path: the `.safetensors` file.
         sha256: hash of that file, hex; checked when the weights are loaded.
         architecture: the timm model that forms the trunk.
@@ -102,6 +102,11 @@ class EnsembleSpec:
     def crop_factor(self) -> float:
         """Side of the crop / larger side of the face box, common to all networks."""
         return self.networks[0].crop_factor
+
+    @property
+    def leading(self) -> NetworkSpec:
+        """The network with the largest share of the score."""
+        return max(self.networks, key=lambda network: network.weight)
 
     def network(self, name: str) -> NetworkSpec:
         """The network called `name`; raises ModelError where there is none."""

@@ -46,7 +46,7 @@ class TorchScorer:
     ) -> None:
         import torch
 
-        from detector.models.networks import load_network
+        from detector.models.face_network import load_network
 
         cuda = device == "cuda"
         if cuda and not torch.cuda.is_available():
@@ -83,7 +83,7 @@ class TorchScorer:
     def _forward(self, crops: Crops, spec: Any) -> Logits:
         import torch
 
-        from detector.models.networks import normalise
+        from detector.models.face_network import normalise
 
         count = len(crops)
         if self._fixed and count < self.batch:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from detector.errors import DetectorError
-from detector.explanation.methods.registry import ENSEMBLE, GRAD_CAM
+from detector.explanation.methods.registry import GRAD_CAM
 from detector.media.clip import Image
+from detector.models.networks.registry import ENSEMBLE
 from detector.models.spec import read_ensemble
 from detector.pictures.protocols import DisplayPictures
 from detector.result import Analysis

@@ -23,7 +23,7 @@ from starlette.types import ASGIApp
 import detector
 from detector.errors import LibraryError, QueueFull
 from detector.limits import Limits
-from detector.models.registry import list_models
+from detector.models.installed import list_models
 from detector.report import export, tables
 from detector.result import Analysis
 from detector.service.access import Access, Reader, TheService, Writer

@@ -24,7 +24,7 @@ from detector.jobs.queue import UNEXPECTED, Job, Jobs
 from detector.jobs.saver import LibrarySaver
 from detector.library.store import Library
 from detector.library.types import LibraryFilter, Page
-from detector.models.registry import get_model
+from detector.models.installed import get_model
 from detector.service.pending_clips import PendingClips
 from detector.service.records import JobRecord, JobRecords, JobState, new_id
 from detector.service.tokens import Tokens

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from detector.models.registry import InstalledModels
+from detector.models.installed import InstalledModels
 from detector.service.records import JobRecord, JobState
 from detector.settings import DEFAULT_FRAMES, DETECTORS, Backend, DetectorName, Settings
 

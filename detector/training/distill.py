@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from detector.models.networks import load_network, normalise
+from detector.models.face_network import load_network, normalise
 from detector.models.spec import NetworkSpec
 from detector.training.clips import PreparedBatch
 from detector.training.losses import focal_loss

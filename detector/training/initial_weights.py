@@ -11,28 +11,17 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from detector.errors import TrainingError
-from detector.models.networks import TRUNKS, FaceNetwork
+from detector.models.face_network import FaceNetwork
+from detector.models.networks.registry import NETWORKS
 
 PICKLED = (".pt", ".pth", ".ckpt", ".bin", ".pkl", ".pickle")
-
-# The trunk's parts in the order that `TrainConfig.freeze` counts them.
-STAGES = {
-    "resnet50": (("conv1", "bn1"), ("layer1",), ("layer2",), ("layer3",), ("layer4",)),
-    "xception": (
-        ("conv1", "bn1", "conv2", "bn2"),
-        ("block1", "block2", "block3"),
-        ("block4", "block5", "block6", "block7"),
-        ("block8", "block9", "block10", "block11"),
-        ("block12", "conv3", "bn3", "conv4", "bn4"),
-    ),
-}
 
 
 def make_network(name: str, init: str, dropout: float) -> FaceNetwork:
     """A network ready to be trained.
 
     Args:
-        name: "resnet50" or "xception".
+        name: of a kind of network.
         init: path of a `.npz` or `.safetensors` file with a trunk (keys as in timm's state
             dict) or a whole `FaceNetwork`; "timm" for timm's pretrained trunk; "" for chance.
         dropout: of the head.
@@ -51,7 +40,7 @@ def make_network(name: str, init: str, dropout: float) -> FaceNetwork:
 def freeze(network: torch.nn.Module, stages: int) -> tuple[torch.nn.Module, ...]:
     """Keep the first `stages` parts of the trunk as they are; returns their modules."""
     frozen = []
-    for names in STAGES[str(network.name)][:stages]:
+    for names in NETWORKS[str(network.name)].stages[:stages]:
         for name in names:
             module = network.get_submodule(f"trunk.{name}")
             module.requires_grad_(False)
@@ -63,7 +52,7 @@ def _from_hub(name: str) -> dict[str, Tensor]:
     import timm
 
     try:
-        trunk = timm.create_model(TRUNKS[name], pretrained=True, num_classes=0)
+        trunk = timm.create_model(NETWORKS[name].trunk, pretrained=True, num_classes=0)
     except Exception as error:  # the hub's client has dozens of kinds
         raise TrainingError(
             f"timm's pretrained weights of {name} cannot be fetched here; name a local file with "

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from detector.errors import TrainingError
+from detector.models.networks.registry import NETWORKS
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,7 @@ class TrainConfig:
     Attributes:
         name: name of the run; its folder and its published history are called so.
         preset: the preset it began as.
-        network: "resnet50" or "xception".
+        network: name of a kind of network, such as "resnet50".
         epochs: passes over the training clips, or over `epoch_clips` of them.
         frames: frames of a clip that enter a step together; the clip's logit is their mean.
         batch: clips in a step.
@@ -88,13 +89,13 @@ class TrainConfig:
 
     @property
     def mean(self) -> tuple[float, float, float]:
-        """RGB mean that is taken off inputs in [0, 1]: ImageNet's, or 0.5 for Xception."""
-        return (0.5, 0.5, 0.5) if self.network == "xception" else (0.485, 0.456, 0.406)
+        """RGB mean that is taken off inputs in [0, 1]."""
+        return NETWORKS[self.network].mean
 
     @property
     def std(self) -> tuple[float, float, float]:
         """RGB standard deviation that inputs are divided by."""
-        return (0.5, 0.5, 0.5) if self.network == "xception" else (0.229, 0.224, 0.225)
+        return NETWORKS[self.network].std
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for the history."""
@@ -180,7 +181,7 @@ def quick(config: TrainConfig) -> TrainConfig:
         train_clips=960,
         epoch_clips=160,
         validation_clips=240,
-        freeze=3 if config.network == "resnet50" else 0,
+        freeze=NETWORKS[config.network].quick_freeze,
         precision="32-true",
         workers=0,
         ema=min(config.ema, 0.9),

@@ -20,7 +20,8 @@ from safetensors.torch import save_file
 from detector.datasets.table import Table
 from detector.errors import TrainingError
 from detector.files import ASSETS, MODELS, sha256_of
-from detector.models.networks import TRUNKS, FaceNetwork, load_network
+from detector.models.face_network import FaceNetwork, load_network
+from detector.models.networks.registry import NETWORKS
 from detector.models.spec import NetworkSpec, read_ensemble
 from detector.training.clips import ClipReader, clips_of, prepare
 from detector.training.history import Scores, read_history, write_history
@@ -172,7 +173,7 @@ def publish_weights(
         )
     date = datetime.now(UTC).date().isoformat()
     metadata = {
-        "arch": TRUNKS[config.network],
+        "arch": NETWORKS[config.network].trunk,
         "version": version,
         "date": date,
         "input_size": str(config.input_size),

@@ -28,7 +28,7 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from detector.datasets.table import Table
 from detector.errors import TrainingError
-from detector.models.networks import FaceNetwork
+from detector.models.face_network import FaceNetwork
 from detector.training.callbacks import HistoryWriter, InputMeter
 from detector.training.clips import ClipData
 from detector.training.history import EpochRow, History, append_line, read_history, write_history

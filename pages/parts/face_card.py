@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
+from detector.models.networks.registry import network_title
 from detector.palette import track_colour
 from detector.pictures.protocols import DisplayPictures
 from detector.result import Analysis, ScoredFace, ScoredFrame
-from detector.wording import BAND_SHORT, NETWORKS
+from detector.wording import BAND_SHORT
 
 
 def card(
@@ -32,7 +33,7 @@ def card(
             st.markdown(f"Score **{face.score:.2f}**, {BAND_SHORT[band]} in this frame")
             temperatures = {model.name: model.temperature for model in analysis.models}
             each = ", ".join(
-                f"{NETWORKS.get(name, name)} {probability(logit / temperatures[name]):.2f}"
+                f"{network_title(name)} {probability(logit / temperatures[name]):.2f}"
                 for name, logit in face.logits.items()
             )
             st.caption(each)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from detector.errors import ModelError
-from detector.models.registry import InstalledModels, list_models
-from detector.wording import NETWORKS
+from detector.models.installed import InstalledModels, list_models
+from detector.models.networks.registry import network_title
 from pages.parts.text import plain
 
 
@@ -33,5 +33,5 @@ def _about(one: InstalledModels) -> str:
         ensemble = one.read()
     except ModelError:
         return ""
-    networks = ", ".join(f"{NETWORKS.get(n.name, n.name)} {n.version}" for n in ensemble.networks)
+    networks = ", ".join(f"{network_title(n.name)} {n.version}" for n in ensemble.networks)
     return plain(networks) + ("" if ensemble.calibrated else ", not calibrated")

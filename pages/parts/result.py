@@ -10,6 +10,7 @@ import streamlit as st
 
 from detector.figures.timeline import timeline
 from detector.media.provenance.facts import Provenance
+from detector.models.networks.registry import network_title
 from detector.palette import BAND_COLOURS, track_colour
 from detector.pictures.drawing import decode, draw_faces
 from detector.pictures.protocols import DisplayPictures
@@ -18,7 +19,6 @@ from detector.samples import samples
 from detector.wording import (
     BAND_SHORT,
     LIMITATIONS,
-    NETWORKS,
     NOT_CALIBRATED,
     STATE_MEANING,
     STATES,
@@ -288,7 +288,7 @@ def _details(analysis: Analysis) -> None:
     with st.expander("How it was scored", icon=":material/neurology:"):
         timings = analysis.timings
         rows = {
-            NETWORKS.get(model.name, model.name): f"{model.version}, {model.input_size} px, "
+            network_title(model.name): f"{model.version}, {model.input_size} px, "
             f"weight {model.weight:g}, {model.backend} {model.precision}, "
             f"SHA-256 {model.sha256}"
             for model in analysis.models

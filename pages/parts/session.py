@@ -58,7 +58,7 @@ def start(clip: Path | BytesIO, name: str, settings: Settings, keep: bool = True
     try:
         visitor = st.session_state.setdefault("visitor", uuid.uuid4().hex)
         st.session_state.job = models().submit(clip, name, settings, on_done=keeping, owner=visitor)
-        st.session_state.media, st.session_state.saver = clip, keeping
+        st.session_state.media, st.session_state.keeper = clip, keeping
     except DetectorError as error:
         st.session_state.refused = str(error)
 

@@ -25,12 +25,13 @@ from detector.evaluation.agreement import (
     SampleAgreement,
     refuse_if_worse,
 )
-from detector.evaluation.quantization import KEPT_IN_FLOAT, build, calibration_crops, quantize
+from detector.evaluation.quantization import build, calibration_crops, quantize
 from detector.files import ASSETS, sha256_of
 from detector.models import openvino_scorer
 from detector.models.backends import has_int8
+from detector.models.face_network import FaceNetwork
 from detector.models.load import load_scorer
-from detector.models.networks import FaceNetwork
+from detector.models.networks.registry import NETWORKS
 from detector.models.openvino_scorer import OpenVinoScorer
 from detector.models.spec import EnsembleSpec, read_ensemble
 
@@ -107,7 +108,7 @@ def test_all_but_the_last_layers_are_int8_and_agree(ensemble: EnsembleSpec, name
             node = node.input_value(0).get_node()
         return bool(node.get_element_type() == openvino.Type.i8)
 
-    kept = KEPT_IN_FLOAT[name]
+    kept = NETWORKS[name].kept_in_float
     assert all(eight_bit(op) for op in layers[:-kept])
     assert not any(eight_bit(op) for op in layers[-kept:])
 

@@ -10,7 +10,7 @@ import torch
 
 from detector.explanation.crop_network import CropNetwork, EnsembleNetwork, factors, private_view
 from detector.explanation.explainer import Explainer
-from detector.models.networks import FaceNetwork, normalise
+from detector.models.face_network import FaceNetwork, normalise
 from detector.models.scorer import combine
 from detector.models.spec import EnsembleSpec, read_ensemble
 from tests.helpers.crops import as_tensor, blended, original

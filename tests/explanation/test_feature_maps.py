@@ -15,7 +15,7 @@ from detector.errors import ExplanationError
 from detector.explanation.explainer import Explainer
 from detector.explanation.feature_maps import FeatureMaps, differing_filters
 from detector.explanation.layers import layer
-from detector.models.networks import load_network, normalise
+from detector.models.face_network import load_network, normalise
 from detector.models.spec import read_ensemble
 from tests.helpers.crops import blended, original
 

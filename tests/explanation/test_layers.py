@@ -11,12 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from detector.errors import ExplanationError
-from detector.explanation.layer import DENSE, PRESETS, TITLES
-from detector.explanation.layers import convolutions, last_convolution, layer, layers, neighbours
-from detector.models.networks import FaceNetwork
+from detector.explanation.layers import convolutions, last_convolution, layer, layers
+from detector.models.face_network import FaceNetwork
+from detector.models.networks.layer import DENSE
+from detector.models.networks.registry import NETWORKS
 from detector.models.spec import read_ensemble
 
-NAMES = tuple(TITLES)
+NAMES = tuple(NETWORKS)
 
 
 @pytest.fixture(scope="module", params=NAMES)
@@ -170,11 +171,11 @@ def test_receptive_field_is_where_gradients_reach(address: str) -> None:
 
 
 def test_presets_exist_and_end_with_the_last_convolution() -> None:
-    for name, addresses in PRESETS.items():
+    for name, addresses in ((n.name, n.preset_addresses) for n in NETWORKS.values()):
         assert [layer(address).network for address in addresses] == [name] * 3
         assert addresses[-1] == last_convolution(name).address
-    assert [layer(a).number for a in PRESETS["resnet50"]] == [1, 24, 48]
-    assert [layer(a).number for a in PRESETS["xception"]] == [1, 18, 36]
+    assert list(NETWORKS["resnet50"].presets) == [1, 24, 48]
+    assert list(NETWORKS["xception"].presets) == [1, 18, 36]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -188,14 +189,6 @@ def test_captions_are_one_sentence_with_the_layers_own_numbers(name: str) -> Non
             assert f"{found.kernel} × {found.kernel}" in found.caption
         whole = "can depend on the whole face crop" in found.caption
         assert whole == (found.is_map and found.receptive_field >= found.input_size)
-
-
-def test_neighbours() -> None:
-    assert [n and n.address for n in neighbours(layer("resnet50:24"))] == [
-        "resnet50:23", "resnet50:25",
-    ]  # fmt: skip
-    assert neighbours(layer("xception:1"))[0] is None
-    assert neighbours(layer("resnet50:dense2"))[1] is None
 
 
 @pytest.mark.parametrize(
@@ -224,9 +217,10 @@ def test_a_network_that_does_not_exist() -> None:
 
 
 def test_torch_is_not_imported_before_a_network_runs() -> None:
-    modules = ("layers", "methods", "heatmaps", "activations", "walk", "attributions",
-               "faithfulness", "explainer", "explain", "demonstration")  # fmt: skip
-    code = f"import sys, {', '.join('detector.' + name for name in modules)}; " + (
+    modules = ("layers", "methods.registry", "heatmaps", "feature_maps", "walk", "result",
+               "faithfulness", "explainer", "explain_clip")  # fmt: skip
+    names = [f"detector.explanation.{name}" for name in modules]
+    code = f"import sys, {', '.join(names)}, detector.training.demonstration; " + (
         "raise SystemExit('torch' in sys.modules or 'captum' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

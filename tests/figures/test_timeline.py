@@ -12,8 +12,9 @@ import pytest
 
 from detector.analysis.finding import band_of
 from detector.figures.timeline import axis_range, band_edges, deletion_curve, on_axis, timeline
+from detector.models.networks.registry import NETWORKS
 from detector.models.scorer import probability
-from detector.palette import BAND_COLOURS, NETWORK_DASHES, TRACK_COLOURS, track_colour
+from detector.palette import BAND_COLOURS, TRACK_COLOURS, track_colour
 from detector.result import Analysis
 from detector.wording import BAND_ORDER, BAND_SHORT
 from tests.helpers.examples import BANDS, example
@@ -67,7 +68,7 @@ def test_both_networks_are_drawn_on_demand_with_their_temperatures(analysis: Ana
         line = drawn[title]
         expected = [on_axis(face.logits[name] / temperatures[name], BANDS) for face in faces]
         assert list(line.y) == pytest.approx(expected)
-        assert line.line.dash == NETWORK_DASHES[name]
+        assert line.line.dash == NETWORKS[name].dash
         assert line.mode == "lines"
         assert line.customdata is None, "only the ensemble's points can be chosen"
     plain = lines(timeline(analysis.frames, BANDS, networks=True))["Xception, face 2"]

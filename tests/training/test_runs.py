@@ -124,7 +124,7 @@ from pathlib import Path
 sys.path.insert(0, {root!r})
 import pytorch_lightning as lightning
 from tests.helpers.tiny_network import TinyNetwork
-from detector.training.layouts import index_folder
+from detector.datasets.layouts import index_folder
 from detector.training.module import ClipTrainer
 from detector.training.presets import TrainConfig
 from detector.training.runs import Machine, train_run

@@ -20,7 +20,7 @@ from detector.datasets.layouts import index_folder
 from detector.datasets.table import Table
 from detector.errors import TrainingError
 from detector.files import ASSETS, MODELS
-from detector.models.networks import FaceNetwork, load_weights
+from detector.models.face_network import FaceNetwork, load_weights
 from detector.models.spec import read_ensemble
 from detector.training import publish as publish_module
 from detector.training import runs as folds_module

@@ -8,7 +8,8 @@ from detector.evaluation.estimates import number, of_hundred, percent
 from detector.evaluation.model_card.card import ModelCard
 from detector.evaluation.model_card.text import INTENDED, LICENCES, MISUSE, NO_GROUPS, NOT_COVERED
 from detector.evaluation.result import Evaluation, Group, Metrics, Robustness, Variant
-from detector.wording import BAND_ORDER, BAND_SHORT, BANDS, NETWORKS
+from detector.models.networks.registry import network_title
+from detector.wording import BAND_ORDER, BAND_SHORT, BANDS
 
 Row = dict[str, str]
 LIMITED = BAND_ORDER[1:]  # bands that have a lower limit
@@ -109,7 +110,7 @@ def metric_rows(found: Evaluation) -> list[Row]:
     columns: dict[str, Metrics] = {
         "Ensemble, clip level": found.clip,
         "Ensemble, frame level": found.frame,
-        **{f"{NETWORKS.get(n, n)}, frame level": one for n, one in found.networks.items()},
+        **{f"{network_title(n)}, frame level": one for n, one in found.networks.items()},
     }
     rows: list[Row] = []
     for title, field in (
@@ -216,7 +217,7 @@ def int8_rows(card: ModelCard) -> list[Row]:
         return []
     return [
         {
-            "Network": NETWORKS.get(name, name),
+            "Network": network_title(name),
             "AUC, float32": f"{one.auc:.4f}",
             "AUC, int8": f"{one.auc_int8:.4f}",
             "Mean difference of the logit": f"{one.mean:.3f}",
@@ -262,7 +263,7 @@ def network_rows(card: ModelCard) -> list[Row]:
     """The networks: versions, hashes, and how they were trained."""
     return [
         {
-            "Network": NETWORKS.get(one.name, one.name),
+            "Network": network_title(one.name),
             "Version": one.version,
             "Weight": f"{one.weight:.0%}",
             "Temperature": f"{one.temperature:.3f}",
@@ -303,7 +304,7 @@ def measured_rows(card: ModelCard) -> list[Row]:
 
 def to_markdown(card: ModelCard) -> str:
     """The whole card as one Markdown text, without the charts."""
-    versions = ", ".join(f"{NETWORKS.get(n.name, n.name)} {n.version}" for n in card.networks)
+    versions = ", ".join(f"{network_title(n.name)} {n.version}" for n in card.networks)
     parts = [
         f"# Model card: Veriframe, {versions}",
         *_bullets("In plain language", [*summary(card), *card.missing]),

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.errors import Cancelled
-from detector.explanation.layer import Layer
+from detector.models.networks.layer import Layer
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

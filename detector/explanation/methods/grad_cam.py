@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.explanation.layer import Layer
 from detector.explanation.methods.base import logit_of, module, sum_of_channels
+from detector.models.networks.layer import Layer
 
 if TYPE_CHECKING:
     from torch import Tensor

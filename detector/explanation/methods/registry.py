@@ -10,9 +10,6 @@ from dataclasses import dataclass
 
 from detector.errors import ExplanationError
 
-ENSEMBLE = "ensemble"
-"""What the weighted mean of the networks is called where a network is chosen."""
-
 GRAD_CAM = "grad-cam"
 GUIDED_GRAD_CAM = "guided-grad-cam"
 INTEGRATED_GRADIENTS = "integrated-gradients"

@@ -13,6 +13,7 @@ from reportlab.lib.units import mm
 from reportlab.platypus import Flowable, KeepTogether, Paragraph, Spacer, Table, TableStyle
 
 from detector.media.clip import Image
+from detector.models.networks.registry import network_title
 from detector.pictures.protocols import Pictures
 from detector.report.pdf.chart import Chart, band_scale, band_words
 from detector.report.pdf.styles import (
@@ -31,7 +32,6 @@ from detector.result import Analysis, ScoredFace, ScoredFrame, Track
 from detector.wording import (
     BAND_SHORT,
     LIMITATIONS,
-    NETWORKS,
     NOT_CALIBRATED,
     STATE_MEANING,
     STATES,
@@ -177,7 +177,7 @@ def _moment_row(
     lines = [
         f"<b>{clock(frame.time)}</b>, frame {frame.index:,}, face {face.track}",
         f"Score <b>{face.score:.3f}</b> (logit {face.logit:+.2f}): {BAND_SHORT[band]}",
-        *(f"{rich(NETWORKS.get(name, name))} {logit:+.2f}" for name, logit in face.logits.items()),
+        *(f"{rich(network_title(name))} {logit:+.2f}" for name, logit in face.logits.items()),
         f"{face.quality.size:.0f} pixels",
         f"sharpness {face.quality.sharpness:.0f}, brightness {face.quality.brightness:.0f}",
     ]
@@ -294,7 +294,7 @@ def method(analysis: Analysis) -> list[Flowable]:
         f"{looked} searched for faces with {rich(sampling.face_detector)} (BlazeFace, Bazarevsky "
         f"et al. 2019; faces from {sampling.min_face_score:g} certainty). Each face was cut out as "
         f"a square {sampling.crop_factor:g} times the larger side of its box and given to "
-        f"{' and '.join(NETWORKS.get(model.name, model.name) for model in analysis.models)}. "
+        f"{' and '.join(network_title(model.name) for model in analysis.models)}. "
         "Each network answers with one number, its logit; a positive logit leans towards "
         "manipulation.",
         "Each logit is divided by the network's temperature, and the weighted mean of the results "
@@ -316,7 +316,7 @@ def identity(analysis: Analysis) -> list[Flowable]:
     for model in analysis.models:
         rows.append(
             [
-                Paragraph(rich(NETWORKS.get(model.name, model.name)), style("small")),
+                Paragraph(rich(network_title(model.name)), style("small")),
                 Paragraph(
                     f"version {rich(model.version)}, SHA-256<br/>{mono(model.sha256, 6)}",
                     style("small"),
@@ -395,7 +395,7 @@ def scores(analysis: Analysis) -> list[Flowable]:
     if not pairs:
         return []
     names = [model.name for model in analysis.models]
-    head = ["Time", "Frame", "Face", "Score", "Logit", *(NETWORKS.get(n, n) for n in names),
+    head = ["Time", "Frame", "Face", "Score", "Logit", *(network_title(n) for n in names),
             "Pixels", "Sharpness", "Brightness", "Counts"]  # fmt: skip
     rows = [head]
     for frame, face in pairs[:MOST_ROWS]:

@@ -7,7 +7,7 @@ import streamlit as st
 from detector.analysis.engine import band_limits
 from detector.figures.timeline import timeline
 from detector.jobs.queue import Job
-from detector.models.registry import get_model
+from detector.models.installed import get_model
 from detector.wording import LIMITATIONS, clock
 from pages.parts import session
 from pages.parts.text import plain, short

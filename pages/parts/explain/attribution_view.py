@@ -16,7 +16,8 @@ from detector.explanation.heatmaps import colour_bar, png_bytes
 from detector.explanation.methods.registry import METHODS
 from detector.explanation.result import Explanation
 from detector.figures.timeline import deletion_curve
-from detector.wording import NETWORKS, clock
+from detector.models.networks.registry import network_title
+from detector.wording import clock
 from pages.parts.explain import layer_picker
 from pages.parts.explain.face_picker import Chosen
 from pages.parts.text import plain
@@ -39,7 +40,7 @@ class Wanted:
     def title(self) -> str:
         """As a heading."""
         layer = f", {self.layer}" if self.layer else ""
-        return f"{METHODS[self.method].title} · {NETWORKS[self.network]}{layer}"
+        return f"{METHODS[self.method].title} · {network_title(self.network)}{layer}"
 
 
 def show(chosen: Chosen, wanted: list[Wanted], test: bool) -> None:

@@ -7,8 +7,9 @@ import streamlit as st
 from detector.errors import ExplanationError
 from detector.explanation.explainer import Explainer
 from detector.explanation.feature_maps import FeatureMaps
-from detector.explanation.layer import PRESETS, TITLES, Layer
-from detector.explanation.layers import convolutions, layer
+from detector.explanation.layers import convolutions, explained_networks, layer
+from detector.models.networks.layer import Layer
+from detector.models.networks.registry import NETWORKS, network_title
 from pages.parts.explain.face_picker import Chosen
 from pages.parts.text import plain
 
@@ -26,17 +27,20 @@ def maps(_chosen: Chosen, key: str, address: str) -> FeatureMaps:
 
 def network_choice(label: str = "Network") -> str:
     """The network, bound to the URL."""
-    titles = list(TITLES.values())
+    names = explained_networks()
+    titles = [network_title(name) for name in names]
     title = (
         st.segmented_control(label, titles, default=titles[0], key="network", bind="query-params")
         or titles[0]
     )
-    return next(name for name in TITLES if TITLES[name] == title)
+    return names[titles.index(title)]
 
 
 def layer_choice(network: str, asked: dict[str, str]) -> Layer:
     """A layer of `network`: presets, a slider over all, and a search by address."""
     offered = convolutions(network)
+    presets = [layer(address) for address in NETWORKS[network].preset_addresses]
+    middle = presets[1]
     numbers = [found.number for found in offered]
     first, last = numbers[0] or 0, numbers[-1] or 0
     key = f"layer-{network}"
@@ -44,8 +48,8 @@ def layer_choice(network: str, asked: dict[str, str]) -> Layer:
     wanted = asked.get(key)
     if wanted is not None and not (wanted.isdigit() and first <= int(wanted) <= last):
         st.warning(
-            f"There is no layer “{plain(wanted)}” in {TITLES[network]}; it has layers {first} to "
-            f"{last}. Layer {layer(PRESETS[network][1]).number} is shown.",
+            f"There is no layer “{plain(wanted)}” in {network_title(network)}; it has layers "
+            f"{first} to {last}. Layer {middle.number} is shown.",
             icon=":material/link_off:",
         )
 
@@ -65,23 +69,22 @@ def layer_choice(network: str, asked: dict[str, str]) -> Layer:
         if found.number is None:
             state.layer_missing = f"{found.title} has no maps; the walk to the score shows it."
         else:
-            state.network = TITLES[found.network]
+            state.network = network_title(found.network)
             state[f"layer-{found.network}"] = found.number
 
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        for address in PRESETS[network]:
-            preset = layer(address)
+        for preset in presets:
             st.button(
                 preset.title,
                 on_click=go,
                 args=(preset.number,),
-                key=f"preset-{address}",
-                help="A layer that the paper shows" if network == "resnet50" else None,
+                key=f"preset-{preset.address}",
+                help=NETWORKS[network].presets_from or None,
             )
         st.text_input(
             "Find by address",
             key="address",
-            placeholder=f"{network}:24",
+            placeholder=middle.address,
             on_change=search,
             width=220,
             help="An address names one layer: the network, a colon and the number of the layer.",
@@ -89,7 +92,7 @@ def layer_choice(network: str, asked: dict[str, str]) -> Layer:
     if missing := state.get("layer_missing"):
         st.error(plain(missing), icon=":material/search_off:")
     number = st.slider(
-        "Layer", first, last, layer(PRESETS[network][1]).number or first, key=key,
+        "Layer", first, last, middle.number or first, key=key,
         bind="query-params",
     )  # fmt: skip
     return layer(f"{network}:{number}")
@@ -98,7 +101,7 @@ def layer_choice(network: str, asked: dict[str, str]) -> Layer:
 def describe(found: Layer) -> None:
     """What a class should know of a layer."""
     filters, height, width = found.shape
-    st.markdown(f"**{found.title}** of {TITLES[found.network]} · `{found.address}`")
+    st.markdown(f"**{found.title}** of {network_title(found.network)} · `{found.address}`")
     st.markdown(plain(found.caption))
     st.caption(
         f"Module `{found.name}` · {found.kind}, {found.kernel}×{found.kernel} · "

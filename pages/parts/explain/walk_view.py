@@ -71,5 +71,5 @@ def show(chosen: Chosen, asked: dict[str, str]) -> None:
         text.caption("The 16 most active filters, each with its own place in the grid.")
     elif image is not None:
         text.caption("One square for each value; red pushes the logit up, blue pushes it down."
-                     if step.address != "resnet50:dense1" else
+                     if step.layer is None or len(step.layer.shape) > 1 or step.layer.signed else
                      "One square for each unit; bright where it is active.")  # fmt: skip

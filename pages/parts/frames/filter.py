@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from detector.library.types import FrameFilter
-from detector.wording import NETWORKS
+from detector.models.networks.registry import NETWORKS
 from pages.parts.frames.source import Browsed
 
 ORDERS = {
@@ -15,8 +15,7 @@ ORDERS = {
     "Highest score first": "-score",
     "Lowest score first": "score",
     "Networks furthest apart first": "-spread",
-    f"{NETWORKS['resnet50']} highest first": "-resnet50",
-    f"{NETWORKS['xception']} highest first": "-xception",
+    **{f"{network.title} highest first": f"-{name}" for name, network in NETWORKS.items()},
     "Largest face first": "-size",
     "Smallest face first": "size",
     "Sharpest first": "-sharpness",

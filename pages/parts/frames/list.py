@@ -10,8 +10,9 @@ import pandas as pd
 import streamlit as st
 
 from detector.library.types import FrameFilter, FrameRow, Page
+from detector.models.networks.registry import NETWORKS
 from detector.report import export, tables
-from detector.wording import NETWORKS, clock
+from detector.wording import clock
 from pages.parts.frames import detail
 from pages.parts.frames.source import Browsed
 
@@ -158,8 +159,8 @@ def _cells(row: FrameRow, pictures: Mapping[tuple[int, int, int], bytes]) -> dic
         "Frame": row.index,
         "Face": row.track,
         "Score": row.score,
-        **{f"{title} logit": (row.logits or {}).get(name) for name, title in NETWORKS.items()
-           if name != "ensemble"},
+        **{f"{network.title} logit": (row.logits or {}).get(name)
+           for name, network in NETWORKS.items()},
         "Disagree": row.disagree,
         "Size": row.size,
         "Sharpness": row.sharpness,
@@ -180,8 +181,8 @@ def _columns() -> dict[str, Any]:
             help="Ensemble, calibrated; 0 to 1.",
         ),
         "Face": number(format="%d"),
-        f"{NETWORKS['resnet50']} logit": number(format="%+.2f", help=logit),
-        f"{NETWORKS['xception']} logit": number(format="%+.2f", help=logit),
+        **{f"{network.title} logit": number(format="%+.2f", help=logit)
+           for network in NETWORKS.values()},
         "Disagree": st.column_config.CheckboxColumn(
             help="The networks are on different sides of 0 after calibration."
         ),

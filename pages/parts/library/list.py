@@ -9,9 +9,10 @@ import streamlit as st
 
 from detector.library.store import Library
 from detector.library.types import NO_BAND, LibraryFilter, Page, Summary
+from detector.models.networks.registry import NETWORKS
 from detector.palette import BAND_COLOURS
 from detector.report import archive
-from detector.wording import BAND_ORDER, BAND_SHORT, NETWORKS, STATES, clock
+from detector.wording import BAND_ORDER, BAND_SHORT, STATES, clock
 from pages.parts import library_access, links
 from pages.parts.face_card import swatch
 from pages.parts.library import delete, drift, scans
@@ -298,8 +299,8 @@ def facts(summary: Summary) -> str:
 
 def models(version: str) -> str:
     """`Summary.model_version` with the networks' names as people write them."""
-    for name, title in NETWORKS.items():
-        version = version.replace(name, title)
+    for name, network in NETWORKS.items():
+        version = version.replace(name, network.title)
     return plain(version)
 
 

@@ -20,7 +20,6 @@ from detector.explanation.methods.base import blurred
 from detector.explanation.methods.integrated_gradients import integrated_gradients
 from detector.explanation.methods.occlusion import occlusion, occlusion_passes, occlusion_window
 from detector.explanation.methods.registry import (
-    ENSEMBLE,
     GRAD_CAM,
     GUIDED_GRAD_CAM,
     INTEGRATED_GRADIENTS,
@@ -28,6 +27,7 @@ from detector.explanation.methods.registry import (
     OCCLUSION,
 )
 from detector.explanation.result import Explanation
+from detector.models.networks.registry import ENSEMBLE
 from tests.helpers.crops import as_tensor, blended, crop_of, original
 
 

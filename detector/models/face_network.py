@@ -1,8 +1,4 @@
-"""The paper's two networks: ResNet50 with two dense layers, and Xception.
-
-Paper, "Networks": ResNet50 has 48 convolutional layers and 2 fully connected dense layers,
-Xception has 36 convolutional layers, residually connected. Trunks are timm's.
-"""
+"""A network that scores faces: one of timm's trunks and a head of our own, and its weights."""
 
 from __future__ import annotations
 
@@ -16,32 +12,31 @@ from torch import Tensor, nn
 
 from detector.errors import ModelError
 from detector.models.integrity import check_hash
+from detector.models.networks.registry import NETWORKS, or_list
 from detector.models.spec import NetworkSpec
-
-TRUNKS = {"resnet50": "resnet50", "xception": "legacy_xception"}
 
 
 class FaceNetwork(nn.Module):
-    """A trunk that turns a face crop into 2048 features, and a head that turns them into a logit.
+    """A trunk that turns a face crop into features, and a head that turns them into a logit.
 
     Args:
-        name: "resnet50" (head: dense 2048 -> 512, ReLU, dropout, dense 512 -> 1) or
-            "xception" (head: dropout, linear 2048 -> 1).
+        name: of a kind of network, see `detector.models.networks.registry`.
         dropout: probability of dropping a feature in training.
+
+    Raises:
+        ModelError: there is no such kind.
     """
 
     def __init__(self, name: str, dropout: float = 0.3) -> None:
         super().__init__()
-        if name not in TRUNKS:
-            raise ModelError(f"There is no network called {name!r}; choose resnet50 or xception.")
-        self.name = name
-        self.trunk = timm.create_model(TRUNKS[name], pretrained=False, num_classes=0)
-        if name == "resnet50":
-            self.head = nn.Sequential(
-                nn.Linear(2048, 512), nn.ReLU(), nn.Dropout(dropout), nn.Linear(512, 1)
+        if name not in NETWORKS:
+            raise ModelError(
+                f"There is no network called {name!r}; choose {or_list(tuple(NETWORKS))}."
             )
-        else:
-            self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(2048, 1))
+        self.name = name
+        definition = NETWORKS[name]
+        self.trunk = timm.create_model(definition.trunk, pretrained=False, num_classes=0)
+        self.head = definition.head(dropout)
         # Captum's guided back-propagation and layer hooks need activations kept as they were.
         for module in self.modules():
             if isinstance(module, nn.ReLU):

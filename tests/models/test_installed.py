@@ -1,4 +1,4 @@
-"""detector.models.registry: which ensembles there are, and that the chosen one scores."""
+"""detector.models.installed: which ensembles there are, and that the chosen one scores."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from detector.analysis.verify import verify
 from detector.commands import cli
 from detector.errors import ModelError
 from detector.files import MODELS
-from detector.models import registry
+from detector.models import installed
+from detector.models.installed import VARIABLE, find_by_weights, get_model, list_models
 from detector.models.load import load_scorer
-from detector.models.registry import VARIABLE, find_by_weights, get_model, list_models
 from detector.models.spec import read_ensemble
 from detector.settings import Settings
 from tests.helpers.apptest import opened
@@ -72,7 +72,7 @@ def test_folders_of_the_variable_and_of_the_person(
 
 def test_shipped_folders_are_found_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(tmp_path / "models" / "old")
-    monkeypatch.setattr(registry, "MODELS", tmp_path / "models")
+    monkeypatch.setattr(installed, "MODELS", tmp_path / "models")
     assert "old" in names()
 
 

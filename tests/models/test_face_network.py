@@ -13,7 +13,7 @@ from torch import nn
 
 from detector.errors import ModelError
 from detector.files import sha256_of
-from detector.models.networks import FaceNetwork, load_network, load_weights, normalise
+from detector.models.face_network import FaceNetwork, load_network, load_weights, normalise
 from detector.models.spec import NetworkSpec, read_ensemble
 
 

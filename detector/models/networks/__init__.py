@@ -1,0 +1,1 @@
+"""The kinds of networks, one file each; imports neither torch nor timm."""
