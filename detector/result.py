@@ -78,13 +78,32 @@ class Model:
 
 @dataclass(frozen=True)
 class BandThresholds:
-    """Lower limits on the ensemble's logit, and whether they come from a calibration."""
+    """Where the bands begin on the ensemble's calibrated logit, in rising order.
+
+    Attributes:
+        inconclusive, some, strong: lowest logit of the band; what is lower is "little".
+        calibrated: False while they are provisional.
+        note: one or two sentences on where they come from.
+    """
 
     inconclusive: float
     some: float
     strong: float
     calibrated: bool
     note: str
+
+    @property
+    def starts(self) -> dict[Band, float]:
+        """Lowest logit of each band but the first."""
+        return {"inconclusive": self.inconclusive, "some": self.some, "strong": self.strong}
+
+    def band_of(self, logit: float) -> Band:
+        """Return the band of an ensemble logit; a threshold belongs to the band above it."""
+        if logit >= self.strong:
+            return "strong"
+        if logit >= self.some:
+            return "some"
+        return "inconclusive" if logit >= self.inconclusive else "little"
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,7 @@ from detector.models.backends import backend_named
 from detector.models.load import load_scorer
 from detector.models.scorer import Scorer
 from detector.models.scoring_queue import ScoringQueue
-from detector.models.spec import EnsembleSpec
-from detector.result import BandThresholds, Model, fingerprint
+from detector.result import Model, fingerprint
 from detector.settings import DETECTORS, Backend, Settings
 
 
@@ -61,17 +60,6 @@ class Engine:
         self.scorer(settings.backend, settings.models)
 
 
-def band_limits(ensemble: EnsembleSpec) -> BandThresholds:
-    """The limits of the bands, as a result states them."""
-    return BandThresholds(
-        inconclusive=ensemble.bands.inconclusive,
-        some=ensemble.bands.some,
-        strong=ensemble.bands.strong,
-        calibrated=ensemble.calibrated,
-        note=ensemble.note,
-    )
-
-
 def _load_detector(name: str) -> FaceDetector:
     if name == "blazeface-full":
         return ConfirmedFaces()
@@ -92,7 +80,7 @@ def expected_fingerprint(settings: Settings, engine: Engine) -> str:
         settings.face_detector,
         MIN_SCORE,
         describe(scorer),
-        band_limits(scorer.ensemble),
+        scorer.ensemble.bands,
     )
 
 

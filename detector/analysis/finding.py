@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import datetime
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 import detector
 from detector.analysis.aggregation import WORDS, aggregate
-from detector.analysis.engine import band_limits
 from detector.faces.face import MIN_SCORE
 from detector.faces.quality import why_unusable
 from detector.media.clip import Clip
+from detector.models.ensemble import Weighted, calibrated, probability
 from detector.models.networks.registry import network_title
-from detector.models.scorer import probability
 from detector.models.spec import Aggregation, EnsembleSpec
 from detector.result import (
     SCHEMA_VERSION,
@@ -47,31 +46,22 @@ MIN_BITS_PER_PIXEL = {"hevc": 0.01, "vp9": 0.01, "av1": 0.01}
 MIN_BITS_PER_PIXEL_OTHERS = 0.02
 
 
-def band_of(logit: float, limits: BandThresholds) -> Band:
-    """The band that an ensemble logit falls into; a limit belongs to the band above it."""
-    if logit >= limits.strong:
-        return "strong"
-    if logit >= limits.some:
-        return "some"
-    return "inconclusive" if logit >= limits.inconclusive else "little"
-
-
-def steady_band(logit: float, frames: Sequence[float], limits: BandThresholds) -> Band:
+def steady_band(logit: float, frames: Sequence[float], bands: BandThresholds) -> Band:
     """The band of a track, one that the spread of its frames supports.
 
     Args:
         logit: of the track.
         frames: ensemble logits of its usable frames.
-        limits: of the bands.
+        bands: where they begin.
 
     Returns:
         the band of `logit`, lowered to that of the frames' lower quartile (`STEADY`), but never
         below inconclusive on that account.
     """
-    band = band_of(logit, limits)
+    band = bands.band_of(logit)
     if band not in ("some", "strong"):
         return band
-    lower = band_of(float(np.quantile(frames, 1 - STEADY)), limits)
+    lower = bands.band_of(float(np.quantile(frames, 1 - STEADY)))
     if lower in ("some", "strong"):
         return lower if lower == "some" else band
     return "inconclusive"
@@ -88,8 +78,8 @@ def heavily_recompressed(clip: Clip) -> bool:
 def build_tracks(
     frames: Sequence[ScoredFrame],
     clip: Clip,
-    limits: BandThresholds,
-    temperatures: Mapping[str, float],
+    bands: BandThresholds,
+    networks: Sequence[Weighted],
     aggregation: Aggregation = "median",
 ) -> tuple[Track, ...]:
     """One Track for each id that the faces carry, in order of id."""
@@ -112,7 +102,7 @@ def build_tracks(
         agreement = None
         if usable:
             sides = [
-                {face.logits[name] / temperatures[name] > 0 for name in face.logits}
+                {logit > 0 for logit in calibrated(networks, face.logits).values()}
                 for face in usable
             ]
             agreement = sum(len(side) == 1 for side in sides) / len(usable)
@@ -127,7 +117,7 @@ def build_tracks(
                 score=None if logit is None else probability(logit),
                 band=None
                 if states or logit is None
-                else steady_band(logit, [face.logit for face in usable], limits),
+                else steady_band(logit, [face.logit for face in usable], bands),
                 states=tuple(states),
                 agreement=agreement,
             )
@@ -138,16 +128,16 @@ def build_tracks(
 def conclude(
     clip: Clip,
     tracks: Sequence[Track],
-    limits: BandThresholds,
-    weights: Mapping[str, float],
+    bands: BandThresholds,
+    networks: Sequence[Weighted],
     aggregation: Aggregation = "median",
 ) -> Finding:
     """What the clip comes to, with its reasons in sentences.
 
     Args:
         clip, tracks: what was analysed and found.
-        limits: of the bands.
-        weights: each network's share in the ensemble, [0, 1].
+        bands: where they begin.
+        networks: those that scored, with their shares.
         aggregation: how the frames of a track became its logit.
     """
     reasons: list[str] = []
@@ -171,10 +161,10 @@ def conclude(
     where = "" if clip.still else f" between {clock(highest.first)} and {clock(highest.last)}"
     reasons.append(
         f"Its {WORDS[aggregation]} logit over {_frames(highest.usable_frames)}{where} is "
-        f"{logit:+.2f}. Limits: inconclusive from {limits.inconclusive:+.2f}, some evidence from "
-        f"{limits.some:+.2f}, strong evidence from {limits.strong:+.2f}."
+        f"{logit:+.2f}. Limits: inconclusive from {bands.inconclusive:+.2f}, some evidence from "
+        f"{bands.some:+.2f}, strong evidence from {bands.strong:+.2f}."
     )
-    if highest.band != band_of(logit, limits):
+    if highest.band != bands.band_of(logit):
         reasons.append(
             "Its frames differ so much that fewer than three quarters of them reach the band of "
             "its logit, so the band below is given."
@@ -183,8 +173,8 @@ def conclude(
         reasons.append("A single picture is weaker evidence than a clip.")
     if highest.agreement is not None and highest.agreement < 0.7:
         parts = " and ".join(
-            f"{network_title(name)} (share of the score: {weight:.0%})"
-            for name, weight in weights.items()
+            f"{network_title(network.name)} (share of the score: {network.weight:.0%})"
+            for network in networks
         )
         reasons.append(
             f"{parts} disagree in {1 - highest.agreement:.0%} of its frames; look at both on the "
@@ -201,7 +191,7 @@ def conclude(
         reasons.append(
             f"The file is damaged or cut off: {clip.damaged} of its packets could not be read."
         )
-    if not limits.calibrated:
+    if not bands.calibrated:
         reasons.append(NOT_CALIBRATED)
     return Finding(highest.band, logit, probability(logit), highest.id, (), tuple(reasons))
 
@@ -226,10 +216,7 @@ def assemble(
         ensemble: the networks that scored.
         models: the same networks as a result names them, see `detector.analysis.engine.describe`.
     """
-    limits = band_limits(ensemble)
-    temperatures = {network.name: network.temperature for network in ensemble.networks}
-    weights = {network.name: network.weight for network in ensemble.networks}
-    tracks = build_tracks(frames, clip, limits, temperatures, ensemble.aggregation)
+    tracks = build_tracks(frames, clip, ensemble.bands, ensemble.networks, ensemble.aggregation)
     return Analysis(
         schema_version=SCHEMA_VERSION,
         software=detector.__version__,
@@ -244,9 +231,9 @@ def assemble(
             crop_size=ensemble.crop_size,
         ),
         models=models,
-        bands=limits,
+        bands=ensemble.bands,
         tracks=tracks,
         frames=tuple(frames),
-        finding=conclude(clip, tracks, limits, weights, ensemble.aggregation),
+        finding=conclude(clip, tracks, ensemble.bands, ensemble.networks, ensemble.aggregation),
         timings=timings,
     )

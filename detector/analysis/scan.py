@@ -24,7 +24,8 @@ from detector.faces.tracking import FrameFaces, Tracker, track_faces
 from detector.limits import Limits
 from detector.media.clip import Frame, Image
 from detector.media.sandboxed_clip import open_clip
-from detector.models.scorer import FaceScore, Scorer, face_scores, probability
+from detector.models.ensemble import probability
+from detector.models.scorer import FaceScore, Scorer, face_scores
 from detector.models.scoring_queue import QueueClient, ScoredBatch
 from detector.pictures.folder import MOST_FRAMES, PictureFolder
 from detector.result import (

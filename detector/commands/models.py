@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
                 network.name,
                 network.version,
                 f"{network.sha256[:12]}…",
-                ("yes" if ensemble.calibrated else "no") if first else "",
+                ("yes" if ensemble.bands.calibrated else "no") if first else "",
                 "yes" if network.int8 else "no",
             )
     Console(emoji=False).print(table)

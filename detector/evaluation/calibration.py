@@ -103,7 +103,7 @@ def calibrate(
         seed,
     )
     note = _note(labelled, limits)
-    ensemble = replace(ensemble, bands=bands, calibrated=True, note=note)
+    ensemble = replace(ensemble, bands=replace(bands, note=note))
     other = in_mixed_sets(held_out) if held_out else None
     return Calibration(
         version=VERSION,

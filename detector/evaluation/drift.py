@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from detector.evaluation.estimates import interval, number, percent
 from detector.evaluation.result import Distribution, Estimate, Evaluation, Metrics, Run
 from detector.library.store import Library
+from detector.models.ensemble import calibrated, weighted_mean
 
 Numbers = NDArray[np.float64]
 Level = Literal["unknown", "stable", "moderate", "large"]
@@ -129,11 +130,10 @@ def recent_faces(
     version = ", ".join(f"{model.name} {model.version}" for model in run.models)
     names = [model.name for model in run.models]
     found = library.measures(names, version, since, most)
-    calibrated = np.stack([found.logits[m.name] / m.temperature for m in run.models])
-    weights = np.array([model.weight for model in run.models])
+    apart = np.stack(list(calibrated(run.models, found.logits).values()))
     values = {
-        "logit": weights @ calibrated / weights.sum(),
-        "disagreement": calibrated.max(axis=0) - calibrated.min(axis=0),
+        "logit": weighted_mean(run.models, found.logits),
+        "disagreement": apart.max(axis=0) - apart.min(axis=0),
         "size": found.size,
         "sharpness": found.sharpness,
         "brightness": found.brightness,

@@ -7,7 +7,6 @@ frames aggregated). Intervals come from resampling source videos.
 from __future__ import annotations
 
 import copy
-import dataclasses
 from collections.abc import Callable
 
 import numpy as np
@@ -35,8 +34,10 @@ from detector.evaluation.result import (
     run_of,
 )
 from detector.evaluation.scores import MEASURES, LabelledScores
+from detector.models.ensemble import calibrated
 from detector.models.scorer import Scorer
-from detector.models.spec import Aggregation, Bands, EnsembleSpec
+from detector.models.spec import Aggregation, EnsembleSpec
+from detector.result import BandThresholds
 
 FEW = 30  # items of a class below which a number is hardly worth reading
 
@@ -74,10 +75,11 @@ def evaluate(
     def measured(table: pd.DataFrame, level: Level) -> Metrics:
         return measure_table(table, level, bands, resamples, seed)
 
+    each = calibrated(ensemble.networks, scores.faces[list(scores.networks)])
     networks = {}
     rocs = {"ensemble": per_clip}
     for network in ensemble.networks:
-        own = scores.faces[network.name] / network.temperature
+        own = each[network.name]
         networks[network.name] = measured(scores.per_frame(own), "frame")
         rocs[network.name] = scores.per_clip(own, aggregation)
     notes = list(labelled.notes) + list(_notes(scores, per_clip, per_frame))
@@ -106,7 +108,7 @@ def evaluate(
 def measure_table(
     table: pd.DataFrame,
     level: Level,
-    bands: Bands,
+    bands: BandThresholds,
     resamples: int = bootstrap.RESAMPLES,
     seed: int = bootstrap.SEED,
 ) -> Metrics:
@@ -120,10 +122,10 @@ def measure_table(
 
     def rates(label: int) -> dict[str, Estimate]:
         count = int((labels == label).sum())
-        found = {}
-        for name, limit in dataclasses.asdict(bands).items():
+        found: dict[str, Estimate] = {}
+        for name, threshold in bands.starts.items():
             value, resampled = (
-                metrics.rate_at(labels, logits, weights, limit, label)
+                metrics.rate_at(labels, logits, weights, threshold, label)
                 for weights in (drawn.whole, drawn.weights)
             )
             found[name] = estimate_rate(float(value[0]), resampled, count)

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from detector.evaluation import metrics
 from detector.evaluation.bootstrap import RESAMPLES, SEED, resample
 from detector.evaluation.result import ThresholdFit
-from detector.models.spec import Bands, EnsembleSpec
+from detector.models.spec import EnsembleSpec
+from detector.result import BandThresholds
 
 Numbers = NDArray[np.float64]
 Labels = NDArray[np.int64]
@@ -170,10 +171,10 @@ def fit_threshold(
 
 def fit_bands(
     labels: Labels, logits: Numbers, sources: list[str], seed: int = SEED
-) -> tuple[Bands, tuple[ThresholdFit, ...]]:
-    """The three limits on the ensemble's logit, in rising order, and how they came about.
+) -> tuple[BandThresholds, tuple[ThresholdFit, ...]]:
+    """Fit where inconclusive, some and strong begin on the ensemble's logit, and say how.
 
-    *Inconclusive* starts where the data cannot rule out that the limit of *some* lies, or where
+    *Inconclusive* starts where the data cannot rule out that the threshold of *some* lies, or where
     `MISSED` of the manipulated lie below, whichever is lower: what scores less is little evidence.
 
     Args:
@@ -209,8 +210,8 @@ def fit_bands(
     )
     if strong.logit <= some.logit:
         strong = replace(strong, logit=some.logit + 0.01)
-    bands = Bands(*(round(value, 4) for value in (lowest, some.logit, strong.logit)))
-    return bands, (inconclusive, some, strong)
+    starts = (round(value, 4) for value in (lowest, some.logit, strong.logit))
+    return BandThresholds(*starts, calibrated=True, note=""), (inconclusive, some, strong)
 
 
 def _interval(reals: Numbers, sources: list[str], rate: float, seed: int) -> tuple[float, float]:

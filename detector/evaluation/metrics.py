@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.models.ensemble import sigmoid
+
 Numbers = NDArray[np.float64]
 Labels = NDArray[np.int64]
 
@@ -87,7 +89,7 @@ def calibration_error(labels: Labels, logits: Numbers, weights: Numbers) -> Numb
 
     Guo et al. 2017, with bins of equal count: with few items, bins of equal width are empty.
     """
-    score = _sigmoid(logits)
+    score = sigmoid(logits)
     total = weights.sum(axis=1)
     error = np.zeros(len(weights))
     for places in _equal_bins(logits):
@@ -107,7 +109,7 @@ class ReliabilityBin:
 
 def reliability(labels: Labels, logits: Numbers) -> tuple[ReliabilityBin, ...]:
     """The bins that `calibration_error` is made of, in order of score."""
-    score = _sigmoid(logits)
+    score = sigmoid(logits)
     return tuple(
         ReliabilityBin(float(score[places].mean()), float(labels[places].mean()), len(places))
         for places in _equal_bins(logits)
@@ -151,10 +153,6 @@ def _by_threshold(
 def _equal_bins(logits: Numbers) -> list[NDArray[np.int64]]:
     order = np.argsort(logits, kind="stable")
     return [part for part in np.array_split(order, min(BINS, len(order))) if len(part)]
-
-
-def _sigmoid(logits: Numbers) -> Numbers:
-    return 1 / (1 + np.exp(-np.clip(logits, -80, 80)))
 
 
 def _over(above: Numbers, below: Numbers) -> Numbers:

@@ -27,6 +27,7 @@ import detector
 from detector.errors import EvaluationError
 from detector.files import ASSETS
 from detector.models.scorer import Scorer
+from detector.models.spec import NetworkSpec
 
 MODEL_CARD = ASSETS / "model_card"
 VERSION = "1.0"
@@ -140,6 +141,13 @@ class UsedModel:
     weight: float
     temperature: float
 
+    @classmethod
+    def of(cls, network: NetworkSpec) -> UsedModel:
+        """Tell of an installed network what identifies it and its place in the ensemble."""
+        return cls(
+            network.name, network.version, network.sha256, network.weight, network.temperature
+        )
+
 
 @dataclass(frozen=True)
 class UsedData:
@@ -170,7 +178,7 @@ class UsedData:
 
 @dataclass(frozen=True)
 class UsedBands:
-    """Lower limits on the ensemble's logit, and whether they were calibrated."""
+    """`BandThresholds` without its note, as the published file has it."""
 
     inconclusive: float
     some: float
@@ -504,13 +512,10 @@ def run_of(scorer: Scorer, *, frames: int, data: UsedData, seed: int, resamples:
     return Run(
         software=detector.__version__,
         ensemble=ensemble.version,
-        models=tuple(
-            UsedModel(n.name, n.version, n.sha256, n.weight, n.temperature)
-            for n in ensemble.networks
-        ),
+        models=tuple(UsedModel.of(network) for network in ensemble.networks),
         backend=scorer.backend,
         precision=scorer.precision,
-        bands=UsedBands(bands.inconclusive, bands.some, bands.strong, ensemble.calibrated),
+        bands=UsedBands(bands.inconclusive, bands.some, bands.strong, bands.calibrated),
         aggregation=ensemble.aggregation,
         frames=frames,
         data=data,

@@ -21,6 +21,7 @@ from detector.errors import ClipError, EvaluationError
 from detector.evaluation.alterations import Alteration, alter, rate_of, read_pictures, still
 from detector.faces.quality import fine_detail, measure, why_unusable
 from detector.media.clip import Image
+from detector.models.ensemble import calibrated, weighted_mean
 from detector.models.scorer import Scorer
 from detector.models.spec import Aggregation, EnsembleSpec
 from detector.result import Analysis
@@ -54,15 +55,12 @@ class LabelledScores:
 
     def logits(self, ensemble: EnsembleSpec) -> pd.Series:
         """The ensemble's calibrated logit of each face."""
-        total = sum(network.weight for network in ensemble.networks)
-        return sum(
-            self.faces[network.name] * (network.weight / network.temperature / total)
-            for network in ensemble.networks
-        )
+        logits: pd.Series = weighted_mean(ensemble.networks, self.faces)
+        return logits
 
     def disagreement(self, ensemble: EnsembleSpec) -> pd.Series:
         """Highest less lowest calibrated logit of the networks, for each face."""
-        each = pd.DataFrame({n.name: self.faces[n.name] / n.temperature for n in ensemble.networks})
+        each = pd.DataFrame(calibrated(ensemble.networks, self.faces[list(self.networks)]))
         return each.max(axis=1) - each.min(axis=1)
 
     def per_frame(self, logits: pd.Series) -> pd.DataFrame:

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from detector.models.ensemble import factors
 from detector.models.face_network import FaceNetwork
 from detector.models.spec import EnsembleSpec, NetworkSpec
 
@@ -62,7 +63,7 @@ class EnsembleNetwork(nn.Module):
         super().__init__()
         self.spec = spec
         self.networks = nn.ModuleDict({entry.name: networks[entry.name] for entry in spec.networks})
-        self.factors = factors(spec)
+        self.factors = factors(spec.networks)
 
     def forward(self, crops: Tensor) -> Tensor:
         """Ensemble logits float32 [n], positive = manipulated, of crops [n, 3, s, s] in [0, 1]."""
@@ -70,15 +71,6 @@ class EnsembleNetwork(nn.Module):
             factor * self.networks[name](crops) for name, factor in self.factors.items() if factor
         ]
         return torch.stack(parts).sum(dim=0)
-
-
-def factors(spec: EnsembleSpec) -> dict[str, float]:
-    """What each network's logit is multiplied by in the ensemble's: weight / temperature.
-
-    Weights are divided by their sum, so that the ensemble's logit is a mean.
-    """
-    total = sum(entry.weight for entry in spec.networks)
-    return {entry.name: entry.weight / total / entry.temperature for entry in spec.networks}
 
 
 def private_view(network: CropNetwork) -> CropNetwork:

@@ -43,6 +43,7 @@ from detector.explanation.methods.registry import (
 from detector.explanation.result import Explanation
 from detector.explanation.walk import Walk, walk
 from detector.files import MODELS
+from detector.models.ensemble import factors
 from detector.models.networks.layer import Layer
 from detector.models.networks.registry import ENSEMBLE, FIRST_NETWORK, or_list
 from detector.models.spec import EnsembleSpec, read_ensemble
@@ -181,7 +182,9 @@ class Explainer:
                 if progress:
                     progress(done / len(looked_at))
             whole = network == ENSEMBLE
-            values, logit = weighted_sum(parts, self._factors()) if whole else parts[network]
+            values, logit = (
+                weighted_sum(parts, factors(self.spec.networks)) if whole else parts[network]
+            )
         elif method == INTEGRATED_GRADIENTS:
             if steps < 1:
                 raise ExplanationError("Integrated Gradients needs at least 1 step.")
@@ -324,11 +327,6 @@ class Explainer:
         """The layer at `address`, with the shapes it has in this ensemble."""
         name = layer(address).network
         return layer(address, self.spec.network(name).input_size)
-
-    def _factors(self) -> dict[str, float]:
-        from detector.explanation.crop_network import factors
-
-        return factors(self.spec)
 
     def _network(self, name: str) -> CropNetwork:
         import torch

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from detector.explanation.feature_maps import FeatureMaps, activations
 from detector.explanation.heatmaps import Image, colour, scale_for, tiles
 from detector.explanation.layers import layer, layers
+from detector.models.ensemble import probability
 from detector.models.networks.layer import Layer
 from detector.models.networks.registry import NETWORKS, network_title
-from detector.models.scorer import probability
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -21,6 +21,7 @@ from detector.faces.face import MIN_SCORE, Face, Image
 from detector.faces.geometry import crop_face, weighted_nms
 from detector.files import MODELS
 from detector.models import openvino_runtime
+from detector.models.ensemble import sigmoid
 
 Range = Literal["full", "short"]
 
@@ -86,7 +87,7 @@ class BlazeFace:
         request.infer({0: tensor})
         regressors = request.get_output_tensor(0).data[0]
         logits = request.get_output_tensor(1).data[0, :, 0]
-        scores = 1 / (1 + np.exp(-np.clip(logits, -80, 80)))
+        scores = sigmoid(logits)
         keep = scores >= self.min_score
         values = regressors[keep].reshape(-1, 8, 2).astype(np.float64)
         anchors = self._anchors[keep]

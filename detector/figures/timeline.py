@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 
+from detector.models.ensemble import Weighted, calibrated, probability
 from detector.models.networks.registry import network_dash, network_title
-from detector.models.scorer import probability
 from detector.palette import BAND_COLOURS, track_colour
-from detector.result import Band, BandThresholds, ScoredFrame
+from detector.result import BandThresholds, ScoredFrame
 from detector.wording import BAND_ORDER, BAND_SHORT, clock
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def timeline(
     *,
     networks: bool = False,
     span: tuple[float, float] | None = None,
-    temperatures: dict[str, float] | None = None,
+    models: Sequence[Weighted] = (),
 ) -> go.Figure:
     """Score over time, a line for each track, on the colours of the bands.
 
@@ -54,7 +54,7 @@ def timeline(
         limits: of the bands.
         networks: also draw each network's own score.
         span: first and last second of the axis; default, what the frames span.
-        temperatures: divide each network's logits, default 1.
+        models: the networks, whose temperatures divide their logits; default 1.
 
     Returns:
         A figure whose points carry `customdata` = [frame index, track id].
@@ -83,11 +83,13 @@ def timeline(
         customdata = [[frame.index, id] for frame, _ in points]
         if networks:
             for name in points[0][1].logits:
-                temperature = (temperatures or {}).get(name, 1.0)
                 figure.add_trace(
                     go.Scatter(
                         x=times,
-                        y=[on_axis(face.logits[name] / temperature, limits) for _, face in points],
+                        y=[
+                            on_axis(calibrated(models, face.logits)[name], limits)
+                            for _, face in points
+                        ],
                         mode="lines",
                         name=f"{network_title(name)}, face {id}",
                         line={"color": colour, "width": 1, "dash": network_dash(name)},
@@ -104,7 +106,7 @@ def timeline(
                 line={"color": colour, "width": 2},
                 marker={
                     "size": 9,
-                    "color": [BAND_COLOURS[_band(face.logit, limits)] for _, face in points],
+                    "color": [BAND_COLOURS[limits.band_of(face.logit)] for _, face in points],
                     "line": {"color": colour, "width": 1.5},
                 },
                 customdata=customdata,
@@ -131,13 +133,6 @@ def timeline(
         },
     )
     return figure
-
-
-def _band(logit: float, limits: BandThresholds) -> Band:
-    # Late: finding imports OpenCV, which a chart does not need.
-    from detector.analysis.finding import band_of
-
-    return band_of(logit, limits)
 
 
 def _padded(span: tuple[float, float] | None) -> list[float] | None:

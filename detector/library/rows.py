@@ -15,9 +15,11 @@ from detector.errors import LibraryError, ResultError
 from detector.library import schema
 from detector.library.sql import clean, clean_tags
 from detector.library.types import FrameRow, Summary
-from detector.result import Analysis, ScoredFace, ScoredFrame, fingerprint_of
+from detector.models.ensemble import calibrated
+from detector.result import Analysis, ScoredFrame, fingerprint_of
 from detector.wording import BAND_ORDER
 
+_COLUMNS = frozenset(schema.face_score.columns.keys())
 _MOST_JSON = 1 << 30  # bytes of one analysis: a hundred hours, every frame
 
 
@@ -101,40 +103,47 @@ def analysis_row(
 
 
 def face_rows(id: int, analysis: Analysis) -> Iterator[dict[str, Any]]:
-    temperatures = {model.name: model.temperature for model in analysis.models}
+    """Yield the rows of the table of face scores, as its columns name them.
+
+    Args:
+        id: number of the analysis in the library.
+        analysis: what to keep.
+    """
     for frame in analysis.frames:
-        if not frame.faces:
-            empty = dict.fromkeys(schema.face_score.columns.keys())
-            yield empty | {"analysis_id": id, "frame": frame.index, "place": 0,
-                           "time": frame.time, "disagree": False}  # fmt: skip
-        for place, face in enumerate(frame.faces):
-            yield {"analysis_id": id, "place": place} | _face_row(frame, face, temperatures)
+        for place, row in enumerate(frame_rows(analysis, frame, id)):
+            left, top, right, bottom = row.box or (None,) * 4
+            values = {name: value for name, value in vars(row).items() if name in _COLUMNS}
+            yield values | {"analysis_id": id, "frame": row.index, "place": place,
+                            "left": left, "top": top, "right": right, "bottom": bottom}  # fmt: skip
 
 
-def _face_row(
-    frame: ScoredFrame, face: ScoredFace, temperatures: Mapping[str, float]
-) -> dict[str, Any]:
-    calibrated = [logit / temperatures.get(name, 1.0) for name, logit in face.logits.items()]
-    left, top, right, bottom = face.box
-    return {
-        "frame": frame.index,
-        "time": frame.time,
-        "track": face.track,
-        "score": face.score,
-        "logit": face.logit,
-        "logits": dict(face.logits),
-        "spread": max(calibrated) - min(calibrated) if calibrated else 0.0,
-        "disagree": len({value > 0 for value in calibrated}) > 1,
-        "size": face.quality.size,
-        "sharpness": face.quality.sharpness,
-        "brightness": face.quality.brightness,
-        "usable": face.quality.usable,
-        "detection_score": face.detection_score,
-        "left": left,
-        "top": top,
-        "right": right,
-        "bottom": bottom,
-    }
+def frame_rows(analysis: Analysis, frame: ScoredFrame, id: int = 0) -> Iterator[FrameRow]:
+    """Yield what is known of each face of a frame; one row without a face where there is none.
+
+    The library's table, CSV and Parquet are all made from these.
+    """
+    if not frame.faces:
+        yield FrameRow(id, analysis.clip.name, frame.index, frame.time)
+    for face in frame.faces:
+        logits = calibrated(analysis.models, face.logits).values()
+        yield FrameRow(
+            analysis=id,
+            clip=analysis.clip.name,
+            index=frame.index,
+            time=frame.time,
+            disagree=len({logit > 0 for logit in logits}) > 1,
+            track=face.track,
+            score=face.score,
+            logit=face.logit,
+            logits=dict(face.logits),
+            spread=max(logits) - min(logits) if logits else 0.0,
+            size=face.quality.size,
+            sharpness=face.quality.sharpness,
+            brightness=face.quality.brightness,
+            usable=face.quality.usable,
+            detection_score=face.detection_score,
+            box=face.box,
+        )
 
 
 def frame_row(row: Mapping[Any, Any]) -> FrameRow:

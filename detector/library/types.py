@@ -103,18 +103,18 @@ class FrameRow:
     clip: str
     index: int
     time: float
-    disagree: bool
-    track: int | None
-    score: float | None
-    logit: float | None
-    logits: Mapping[str, float] | None
-    spread: float | None
-    size: float | None
-    sharpness: float | None
-    brightness: float | None
-    usable: bool | None
-    detection_score: float | None
-    box: Box | None
+    disagree: bool = False
+    track: int | None = None
+    score: float | None = None
+    logit: float | None = None
+    logits: Mapping[str, float] | None = None
+    spread: float | None = None
+    size: float | None = None
+    sharpness: float | None = None
+    brightness: float | None = None
+    usable: bool | None = None
+    detection_score: float | None = None
+    box: Box | None = None
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.errors import ModelError, OutOfMemory
+from detector.models.ensemble import weighted_mean
 from detector.models.spec import EnsembleSpec
 
 Crops = NDArray[np.uint8]
@@ -46,18 +47,9 @@ class Scorer(Protocol):
 
 
 def combine(ensemble: EnsembleSpec, logits: Mapping[str, Logits]) -> Logits:
-    """The ensemble's calibrated logits float32 [n]: weighted mean of logit / temperature."""
-    total = sum(network.weight for network in ensemble.networks)
-    mixed = sum(
-        network.weight / network.temperature * logits[network.name].astype(np.float64)
-        for network in ensemble.networks
-    )
-    return np.asarray(mixed / total, dtype=np.float32)
-
-
-def probability(logit: float) -> float:
-    """Sigmoid of a logit, [0, 1]."""
-    return float(1 / (1 + np.exp(-np.clip(logit, -80, 80))))
+    """Return the ensemble's calibrated logits, float32 [n]."""
+    exact = {name: values.astype(np.float64) for name, values in logits.items()}
+    return np.asarray(weighted_mean(ensemble.networks, exact), dtype=np.float32)
 
 
 def in_batches(forward: Callable[[Crops], Logits], crops: Crops, size: int) -> Logits:

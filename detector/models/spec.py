@@ -15,6 +15,9 @@ from typing import Any, Literal, get_args
 
 from detector.errors import ModelError
 from detector.files import MODELS
+from detector.result import BandThresholds
+
+Aggregation = Literal["median", "mean", "trimmed-mean", "top-k"]
 
 
 @dataclass(frozen=True)
@@ -65,32 +68,19 @@ class NetworkSpec:
 
 
 @dataclass(frozen=True)
-class Bands:
-    """Lower limits of the bands on the ensemble's calibrated logit, in rising order."""
-
-    inconclusive: float
-    some: float
-    strong: float
-
-
-@dataclass(frozen=True)
 class EnsembleSpec:
     """The networks, how their logits are averaged, and what the average means.
 
     Attributes:
         version: version of the ensemble.
         networks: in the order of their names.
-        bands: limits on the ensemble's logit.
-        calibrated: False while temperatures and bands are provisional.
-        note: one or two sentences on where the limits come from.
+        bands: where the bands begin, and where these thresholds come from.
         aggregation: how the logits of a track's frames become the track's own.
     """
 
     version: str
     networks: tuple[NetworkSpec, ...]
-    bands: Bands
-    calibrated: bool
-    note: str
+    bands: BandThresholds
     aggregation: Aggregation = "median"
 
     @property
@@ -162,9 +152,9 @@ def read_ensemble(
         ensemble = EnsembleSpec(
             version=entry["version"],
             networks=tuple(networks),
-            bands=Bands(**entry["bands"]),
-            calibrated=entry["calibration"] is not None,
-            note=entry["note"],
+            bands=BandThresholds(
+                **entry["bands"], calibrated=entry["calibration"] is not None, note=entry["note"]
+            ),
             aggregation=entry.get("aggregation", "median"),
         )
         if ensemble.aggregation not in get_args(Aggregation):
@@ -217,6 +207,3 @@ def _quantized(folder: Path, entry: dict[str, str] | None) -> QuantizedSpec | No
 def _triple(text: str) -> tuple[float, float, float]:
     red, green, blue = (float(part) for part in text.split(","))
     return red, green, blue
-
-
-Aggregation = Literal["median", "mean", "trimmed-mean", "top-k"]

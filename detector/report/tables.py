@@ -9,6 +9,8 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from detector.library.rows import frame_rows
+from detector.library.types import FrameRow
 from detector.result import Analysis
 
 if TYPE_CHECKING:
@@ -56,30 +58,9 @@ def _several(analyses: Analysis | Iterable[Analysis]) -> Iterable[Analysis]:
 def _rows(analyses: Iterable[Analysis]) -> Iterator[dict[str, Any]]:
     for analysis in analyses:
         common = _common(analysis)
-        temperatures = {model.name: model.temperature for model in analysis.models}
         for frame in analysis.frames:
-            place = {"frame": frame.index, "time": frame.time}
-            if not frame.faces:
-                yield common | place
-            for face in frame.faces:
-                left, top, right, bottom = face.box
-                sides = {logit / temperatures[name] > 0 for name, logit in face.logits.items()}
-                yield common | place | {
-                    "track": face.track,
-                    "score": face.score,
-                    "logit": face.logit,
-                    **{f"logit_{name}": logit for name, logit in face.logits.items()},
-                    "networks_disagree": len(sides) > 1,
-                    "detection_score": face.detection_score,
-                    "left": left,
-                    "top": top,
-                    "right": right,
-                    "bottom": bottom,
-                    "size": face.quality.size,
-                    "sharpness": face.quality.sharpness,
-                    "brightness": face.quality.brightness,
-                    "usable": face.quality.usable,
-                }  # fmt: skip
+            for row in frame_rows(analysis, frame):
+                yield common | _face(row)
 
 
 def _filtered_rows(library: Library, filter: FrameFilter, sort: str) -> Iterator[dict[str, Any]]:
@@ -87,27 +68,30 @@ def _filtered_rows(library: Library, filter: FrameFilter, sort: str) -> Iterator
     for row in library.every_frame(filter, sort=sort):
         if row.analysis not in commons:
             commons[row.analysis] = _common(library.get(row.analysis))
-        place = {"frame": row.index, "time": row.time}
-        if row.box is None:
-            yield commons[row.analysis] | place
-            continue
-        left, top, right, bottom = row.box
-        yield commons[row.analysis] | place | {
-            "track": row.track,
-            "score": row.score,
-            "logit": row.logit,
-            **{f"logit_{name}": logit for name, logit in (row.logits or {}).items()},
-            "networks_disagree": row.disagree,
-            "detection_score": row.detection_score,
-            "left": left,
-            "top": top,
-            "right": right,
-            "bottom": bottom,
-            "size": row.size,
-            "sharpness": row.sharpness,
-            "brightness": row.brightness,
-            "usable": row.usable,
-        }  # fmt: skip
+        yield commons[row.analysis] | _face(row)
+
+
+def _face(row: FrameRow) -> dict[str, Any]:
+    place = {"frame": row.index, "time": row.time}
+    if row.box is None:
+        return place
+    left, top, right, bottom = row.box
+    return place | {
+        "track": row.track,
+        "score": row.score,
+        "logit": row.logit,
+        **{f"logit_{name}": logit for name, logit in (row.logits or {}).items()},
+        "networks_disagree": row.disagree,
+        "detection_score": row.detection_score,
+        "left": left,
+        "top": top,
+        "right": right,
+        "bottom": bottom,
+        "size": row.size,
+        "sharpness": row.sharpness,
+        "brightness": row.brightness,
+        "usable": row.usable,
+    }
 
 
 def _common(analysis: Analysis) -> dict[str, Any]:

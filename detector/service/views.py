@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from detector.evaluation.result import UsedModel
 from detector.models.installed import InstalledModels
 from detector.service.records import JobRecord, JobState
 from detector.settings import DEFAULT_FRAMES, DETECTORS, Backend, DetectorName, Settings
@@ -79,22 +80,12 @@ class JobPage(BaseModel):
     pages: int
 
 
-class ModelView(BaseModel):
-    """A network that scores."""
-
-    name: str
-    version: str
-    sha256: str
-    weight: float
-    temperature: float
-
-
 class ModelsView(BaseModel):
     """Installed models that one can choose between."""
 
     name: str = Field(description="to choose it by, as the option `models`; empty: the default")
     calibrated: bool
-    networks: list[ModelView]
+    networks: list[UsedModel]
 
 
 def job_view(record: JobRecord, ahead: int, base: str) -> JobView:
@@ -142,12 +133,8 @@ def models_view(models: InstalledModels) -> ModelsView:
     ensemble = models.read()
     return ModelsView(
         name=models.name,
-        calibrated=ensemble.calibrated,
+        calibrated=ensemble.bands.calibrated,
         networks=[
-            ModelView(
-                name=network.name, version=network.version, sha256=network.sha256,
-                weight=network.weight, temperature=network.temperature,
-            )
-            for network in ensemble.networks
+            UsedModel.of(network) for network in ensemble.networks
         ],
     )  # fmt: skip

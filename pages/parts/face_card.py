@@ -15,8 +15,7 @@ def card(
     analysis: Analysis, pictures: DisplayPictures, frame: ScoredFrame, face: ScoredFace
 ) -> None:
     """The face as the networks saw it, its scores and its quality."""
-    from detector.analysis.finding import band_of
-    from detector.models.scorer import probability
+    from detector.models.ensemble import calibrated, probability
 
     with st.container(border=True, key=f"face-{face.track}"):
         picture = pictures.face_picture(frame.index, face.track)
@@ -24,17 +23,16 @@ def card(
         if picture is not None:
             row.image(picture, width=110, alt=f"Face {face.track} as the networks see it")
         with row.container(gap="xsmall"):
-            band = band_of(face.logit, analysis.bands)
+            band = analysis.bands.band_of(face.logit)
             with st.container(
                 horizontal=True, vertical_alignment="center", gap="small", wrap=False
             ):
                 st.image(swatch(track_colour(face.track)), width=14, alt="")
                 st.markdown(f"**Face {face.track}**")
             st.markdown(f"Score **{face.score:.2f}**, {BAND_SHORT[band]} in this frame")
-            temperatures = {model.name: model.temperature for model in analysis.models}
             each = ", ".join(
-                f"{network_title(name)} {probability(logit / temperatures[name]):.2f}"
-                for name, logit in face.logits.items()
+                f"{network_title(name)} {probability(logit):.2f}"
+                for name, logit in calibrated(analysis.models, face.logits).items()
             )
             st.caption(each)
             quality = face.quality

@@ -34,4 +34,4 @@ def _about(one: InstalledModels) -> str:
     except ModelError:
         return ""
     networks = ", ".join(f"{network_title(n.name)} {n.version}" for n in ensemble.networks)
-    return plain(networks) + ("" if ensemble.calibrated else ", not calibrated")
+    return plain(networks) + ("" if ensemble.bands.calibrated else ", not calibrated")

@@ -138,7 +138,7 @@ def _timeline(analysis: Analysis, frames: list[ScoredFrame], clicked: Callable[[
             analysis.bands,
             networks=apart,
             span=(0.0, analysis.clip.duration),
-            temperatures={model.name: model.temperature for model in analysis.models},
+            models=analysis.models,
         ),
         key="timeline",
         on_select=clicked,

@@ -6,6 +6,7 @@ import dataclasses
 import math
 import re
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -15,7 +16,6 @@ from detector.analysis.aggregation import WORDS, aggregate
 from detector.analysis.finding import (
     MIN_BITS_PER_PIXEL_OTHERS,
     MIN_FRAMES,
-    band_of,
     build_tracks,
     conclude,
     heavily_recompressed,
@@ -43,8 +43,17 @@ CLIP = Clip(
     bits_per_pixel=0.1, has_audio=True, creation_time=None, encoder=None, damaged=0,
 )  # fmt: skip
 STILL = dataclasses.replace(CLIP, frames=1, duration=0.0)
-TEMPERATURES = {"resnet50": 1.0, "xception": 1.0}
-SHARES = {"resnet50": 0.25, "xception": 0.75}
+
+
+class Share(NamedTuple):
+    """A network's place in the ensemble."""
+
+    name: str
+    weight: float
+    temperature: float = 1.0
+
+
+NETWORKS = (Share("resnet50", 0.25), Share("xception", 0.75))
 
 
 def scored(
@@ -74,13 +83,13 @@ def shots(*frames: Sequence[ScoredFace]) -> list[ScoredFrame]:
 
 
 def tracks_of(frames: list[ScoredFrame], clip: Clip = CLIP) -> tuple[Track, ...]:
-    return build_tracks(frames, clip, LIMITS, TEMPERATURES)
+    return build_tracks(frames, clip, LIMITS, NETWORKS)
 
 
 def finding_of(
     frames: list[ScoredFrame], clip: Clip = CLIP, limits: BandThresholds = LIMITS
 ) -> Finding:
-    return conclude(clip, build_tracks(frames, clip, limits, TEMPERATURES), limits, SHARES)
+    return conclude(clip, build_tracks(frames, clip, limits, NETWORKS), limits, NETWORKS)
 
 
 # ---------------------------------------------------------------- bands
@@ -101,12 +110,12 @@ def finding_of(
     ],
 )
 def test_a_limit_belongs_to_the_band_above_it(logit: float, band: str) -> None:
-    assert band_of(logit, LIMITS) == band
+    assert LIMITS.band_of(logit) == band
     assert finding_of(shots(*[[scored(logit)]] * 5)).band == band
 
 
 def test_a_higher_logit_never_gives_a_lower_band() -> None:
-    order = [BAND_ORDER.index(band_of(x, LIMITS)) for x in np.linspace(-3, 3, 601)]
+    order = [BAND_ORDER.index(LIMITS.band_of(x)) for x in np.linspace(-3, 3, 601)]
     assert order == sorted(order)
     assert set(order) == {0, 1, 2, 3}
 
@@ -145,7 +154,7 @@ def test_a_band_needs_three_quarters_of_the_frames(logits: list[float], band: st
     frames = shots(*[[scored(logit)] for logit in logits])
     found = finding_of(frames)
     assert found.band == band
-    lowered = found.band != band_of(float(np.median(logits)), LIMITS)
+    lowered = found.band != LIMITS.band_of(float(np.median(logits)))
     assert lowered == any("three quarters" in reason for reason in found.reasons)
 
 
@@ -153,9 +162,9 @@ def test_a_band_needs_three_quarters_of_the_frames(logits: list[float], band: st
 def test_a_track_is_aggregated_as_the_calibration_says(name: Aggregation) -> None:
     logits = [2.0, -1.0, 0.5, 4.0, 1.5]
     frames = shots(*[[scored(logit)] for logit in logits])
-    (track,) = build_tracks(frames, CLIP, LIMITS, TEMPERATURES, name)
+    (track,) = build_tracks(frames, CLIP, LIMITS, NETWORKS, name)
     assert track.logit == pytest.approx(aggregate(logits, name))
-    said = conclude(CLIP, (track,), LIMITS, SHARES, name).reasons[0]
+    said = conclude(CLIP, (track,), LIMITS, NETWORKS, name).reasons[0]
     assert WORDS[name] in said
 
 

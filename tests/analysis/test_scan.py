@@ -16,7 +16,7 @@ import pytest
 import detector
 from detector.analysis import engine as engine_module
 from detector.analysis import scan as pipeline
-from detector.analysis.engine import Engine, band_limits, describe
+from detector.analysis.engine import Engine, describe
 from detector.analysis.scan import Progress, scan
 from detector.errors import Cancelled, ClipError, ModelError
 from detector.faces.face import MIN_SCORE
@@ -24,7 +24,8 @@ from detector.faces.geometry import crop_face
 from detector.limits import Limits
 from detector.media.reader import ClipReader, probe
 from detector.media.sandboxed_clip import SandboxedClip
-from detector.models.scorer import BATCH, combine, probability
+from detector.models.ensemble import probability
+from detector.models.scorer import BATCH, combine
 from detector.models.spec import read_ensemble
 from detector.pictures.folder import PictureFolder
 from detector.result import SCHEMA_VERSION, Analysis, ScoredFrame
@@ -125,7 +126,7 @@ def test_a_result_says_how_it_came_about(
     assert abs(datetime.datetime.now(datetime.UTC) - created) < datetime.timedelta(hours=1)
     assert analysis.clip == probe(sample_clip(TWO))
     assert analysis.models == describe(engine.scorer())
-    assert analysis.bands == band_limits(read_ensemble())
+    assert analysis.bands == read_ensemble().bands
     sampling = analysis.sampling
     assert (sampling.requested, sampling.analysed) == (4, 4)
     assert (sampling.face_detector, sampling.min_face_score) == ("blazeface-full", MIN_SCORE)
@@ -359,7 +360,7 @@ def test_two_analyses_at_once_do_not_mix(forty: Path, tmp_path: Path) -> None:
 
 
 def test_probabilities_are_the_bands_scale() -> None:
-    limits = band_limits(read_ensemble())
+    limits = read_ensemble().bands
     scores = [probability(x) for x in (limits.inconclusive, limits.some, limits.strong)]
     assert scores == sorted(scores)
     assert all(0 < score < 1 and math.isfinite(score) for score in scores)

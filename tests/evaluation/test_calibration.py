@@ -111,7 +111,7 @@ def models(tmp_path: Path) -> Path:
 def test_the_app_takes_what_is_installed(result: Calibration, models: Path) -> None:
     assert install(result, models) == models / "calibration.json"
     ensemble = read_ensemble(models / "ensemble.json")
-    assert ensemble.calibrated
+    assert ensemble.bands.calibrated
     assert ensemble.note == result.note
     assert dataclasses.asdict(ensemble.bands) == {
         name: pytest.approx(getattr(result.run.bands, name))

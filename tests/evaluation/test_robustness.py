@@ -14,8 +14,8 @@ from detector.evaluation.alterations import ALTERATIONS
 from detector.evaluation.result import MODEL_CARD, Abstention, Robustness, read
 from detector.evaluation.robustness import robustness, score_alterations
 from detector.evaluation.scores import LabelledScores
-from detector.models.spec import Bands, read_ensemble
-from detector.result import AbstainReason
+from detector.models.spec import read_ensemble
+from detector.result import AbstainReason, BandThresholds
 from tests.helpers.labelled_faces import made_labelled, made_scores
 from tests.helpers.stand_ins import BrightnessScorer
 
@@ -83,7 +83,7 @@ def test_where_abstaining_does_not_help_it_is_said(labelled: Labelled) -> None:
 
 def test_what_is_judged_by_hand() -> None:
     scores = made_scores(4)
-    bands = Bands(-1.0, 1.0, 3.0)
+    bands = BandThresholds(-1.0, 1.0, 3.0, calibrated=True, note="")
     ensemble = dataclasses.replace(read_ensemble(), bands=bands)
     logits = pd.Series([-2.0, 0.0, 2.0, 5.0])  # unaltered, manipulated, unaltered, manipulated
     faces = scores.faces.copy()

@@ -57,7 +57,7 @@ def test_the_ensemble_is_the_mean_that_scoring_takes(
         {name: CropNetwork(explainer.network(name).network, spec.network(name)) for name in own}
     )
     np.testing.assert_allclose(found.logits(crop), combine(spec, own), rtol=1e-4, atol=1e-5)
-    assert sum(factors(spec)[n] * float(own[n][0]) for n in own) == pytest.approx(
+    assert sum(factors(spec.networks)[n] * float(own[n][0]) for n in own) == pytest.approx(
         float(found.logits(crop)[0]), abs=1e-4
     )
 

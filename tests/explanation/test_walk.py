@@ -9,7 +9,7 @@ import pytest
 
 from detector.errors import ExplanationError
 from detector.explanation.explainer import Explainer
-from detector.models.scorer import probability
+from detector.models.ensemble import probability
 from tests.helpers.crops import blended, original
 
 

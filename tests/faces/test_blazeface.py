@@ -123,7 +123,7 @@ def test_mediapipe_that_cannot_start_says_so(monkeypatch: pytest.MonkeyPatch) ->
 def test_mediapipe_is_imported_only_when_chosen() -> None:
     assert "Google" in PRIVACY_NOTE
 
-    code = ("import sys, detector.analysis as a; e = a.Engine();"
+    code = ("import sys, detector.analysis.engine as a; e = a.Engine();"
             "e.face_detector('blazeface-full'); print('mediapipe' in sys.modules)")  # fmt: skip
     printed = python(code)
     assert printed == "False"

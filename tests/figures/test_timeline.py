@@ -5,15 +5,15 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+from dataclasses import replace
 
 import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from detector.analysis.finding import band_of
 from detector.figures.timeline import axis_range, band_edges, deletion_curve, on_axis, timeline
+from detector.models.ensemble import probability
 from detector.models.networks.registry import NETWORKS
-from detector.models.scorer import probability
 from detector.palette import BAND_COLOURS, TRACK_COLOURS, track_colour
 from detector.result import Analysis
 from detector.wording import BAND_ORDER, BAND_SHORT
@@ -52,7 +52,7 @@ def test_points_are_drawn_so_that_a_click_can_choose_them(analysis: Analysis) ->
 
 def test_points_wear_the_colour_of_their_band(analysis: Analysis) -> None:
     line = lines(timeline(analysis.frames, BANDS))["Face 1"]
-    expected = [BAND_COLOURS[band_of(face.logit, BANDS)] for frame in analysis.frames
+    expected = [BAND_COLOURS[BANDS.band_of(face.logit)] for frame in analysis.frames
                 for face in frame.faces if face.track == 1]  # fmt: skip
     assert list(line.marker.color) == expected
     assert len(set(expected)) > 1
@@ -60,7 +60,8 @@ def test_points_wear_the_colour_of_their_band(analysis: Analysis) -> None:
 
 def test_both_networks_are_drawn_on_demand_with_their_temperatures(analysis: Analysis) -> None:
     temperatures = {"resnet50": 2.0, "xception": 0.5}
-    figure = timeline(analysis.frames, BANDS, networks=True, temperatures=temperatures)
+    models = [replace(model, temperature=temperatures[model.name]) for model in analysis.models]
+    figure = timeline(analysis.frames, BANDS, networks=True, models=models)
     drawn = lines(figure)
     assert len(drawn) == 9
     faces = [face for frame in analysis.frames for face in frame.faces if face.track == 2]
@@ -91,7 +92,7 @@ def test_band_edges_are_the_limits_as_scores() -> None:
     assert edges == [0, *map(probability, (-0.2, 0.3, 1.3)), 1]
     assert edges == sorted(edges)
     middle = (edges[1] + edges[2]) / 2
-    assert band_of(float(np.log(middle / (1 - middle))), BANDS) == "inconclusive"
+    assert BANDS.band_of(float(np.log(middle / (1 - middle)))) == "inconclusive"
 
 
 def test_the_axis_is_labelled_by_scores_and_has_room_for_every_band(analysis: Analysis) -> None:

@@ -106,8 +106,7 @@ def example(
         encoder="Lavf60.16.100",
         damaged=0,
     )
-    temperatures = {model.name: model.temperature for model in used}
-    tracks = build_tracks(scored, about, BANDS, temperatures)
+    tracks = build_tracks(scored, about, BANDS, used)
     return Analysis(
         schema_version=SCHEMA_VERSION,
         software="0.1.0",
@@ -118,7 +117,7 @@ def example(
         bands=BANDS,
         tracks=tracks,
         frames=tuple(scored),
-        finding=conclude(about, tracks, BANDS, {model.name: model.weight for model in used}),
+        finding=conclude(about, tracks, BANDS, used),
         timings=Timings(0.1, 0.2, 0.3, 0.7),
     )
 

@@ -60,13 +60,12 @@ def run(**data: Any) -> Run:
     return Run(
         software="0.1.0",
         ensemble=ensemble.version,
-        models=tuple(
-            UsedModel(n.name, n.version, n.sha256, n.weight, n.temperature)
-            for n in ensemble.networks
-        ),
+        models=tuple(UsedModel.of(n) for n in ensemble.networks),
         backend="openvino",
         precision="f32",
-        bands=UsedBands(**dataclasses.asdict(ensemble.bands), calibrated=True),
+        bands=UsedBands(
+            ensemble.bands.inconclusive, ensemble.bands.some, ensemble.bands.strong, calibrated=True
+        ),
         aggregation="median",
         frames=32,
         data=UsedData(**(about | data)),

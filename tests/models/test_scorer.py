@@ -18,11 +18,13 @@ import pytest
 from detector.analysis.engine import Engine, describe
 from detector.errors import ModelError
 from detector.models import openvino_scorer as openvino_scoring
+from detector.models.ensemble import probability
 from detector.models.load import load_scorer
 from detector.models.openvino_scorer import ChecksummedFile, OpenVinoScorer, cache_folder
-from detector.models.scorer import BATCH, Scorer, combine, probability
-from detector.models.spec import Bands, EnsembleSpec, NetworkSpec, read_ensemble
+from detector.models.scorer import BATCH, Scorer, combine
+from detector.models.spec import EnsembleSpec, NetworkSpec, read_ensemble
 from detector.models.torch_scorer import TorchScorer
+from detector.result import BandThresholds
 from tests.helpers.expected_logits import EXPECTED, NAMES, crops
 from tests.helpers.processes import python
 
@@ -134,7 +136,7 @@ def ensemble_of(*parts: tuple[str, float, float]) -> EnsembleSpec:
                     (0.5, 0.5, 0.5), 1.15, weight, temperature)
         for name, weight, temperature in parts
     )  # fmt: skip
-    return EnsembleSpec("v0", networks, Bands(0, 1, 2), False, "")
+    return EnsembleSpec("v0", networks, BandThresholds(0, 1, 2, False, ""))
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from safetensors.numpy import save_file
 from detector.errors import ModelError
 from detector.files import MODELS, sha256_of
 from detector.models.integrity import check_hash
-from detector.models.spec import Bands, read_ensemble
+from detector.models.spec import read_ensemble
 from tests.helpers.processes import python
 
 META = {
@@ -72,8 +72,8 @@ def test_the_shipped_ensemble_is_whole() -> None:
         assert sha256_of(network.path) == network.sha256
         assert all(0 < value < 1 for value in (*network.mean, *network.std))
         assert network.temperature > 0
-    if not ensemble.calibrated:
-        assert "provisional" in ensemble.note
+    if not ensemble.bands.calibrated:
+        assert "provisional" in ensemble.bands.note
 
 
 def test_metadata_of_the_weights_is_read_without_loading_them(
@@ -87,8 +87,8 @@ def test_metadata_of_the_weights_is_read_without_loading_them(
     assert (second.weight, second.temperature, second.crop_factor) == (0.25, 1.5, 1.15)
     assert ensemble.crop_size == 304
     assert ensemble.crop_factor == 1.15
-    assert ensemble.bands == Bands(-1, 0, 1)
-    assert not ensemble.calibrated
+    assert (ensemble.bands.inconclusive, ensemble.bands.some, ensemble.bands.strong) == (-1, 0, 1)
+    assert not ensemble.bands.calibrated
 
 
 def calibrated(path: Path, change: Callable[[dict], object] = lambda found: None) -> Path:
@@ -117,10 +117,10 @@ def test_numbers_come_from_the_calibration_where_there_is_one(
     install: Callable[..., Path],
 ) -> None:
     ensemble = read_ensemble(calibrated(install()))
-    assert ensemble.calibrated
-    assert ensemble.bands == Bands(-2, 2, 4)
+    assert ensemble.bands.calibrated
+    assert (ensemble.bands.inconclusive, ensemble.bands.some, ensemble.bands.strong) == (-2, 2, 4)
     assert [(n.weight, n.temperature) for n in ensemble.networks] == [(0.2, 0.5), (0.8, 0.5)]
-    assert (ensemble.aggregation, ensemble.note) == ("mean", "Fitted.")
+    assert (ensemble.aggregation, ensemble.bands.note) == ("mean", "Fitted.")
     assert read_ensemble(install()).aggregation == "median"
 
 

@@ -29,7 +29,8 @@ from detector.evaluation.result import (
     read,
 )
 from detector.files import MODELS
-from detector.models.spec import Bands, EnsembleSpec, NetworkSpec, read_ensemble
+from detector.models.spec import EnsembleSpec, NetworkSpec, read_ensemble
+from detector.result import BandThresholds
 
 Part = TypeVar("Part")
 
@@ -126,7 +127,7 @@ class ModelCard:
     software: str
     ensemble: str
     networks: tuple[Network, ...]
-    bands: Bands
+    bands: BandThresholds
     calibrated: bool
     note: str
     aggregation: str
@@ -173,7 +174,7 @@ def gather(folder: Path = MODEL_CARD, models: Path = MODELS) -> ModelCard:
     robustness = part(Robustness, folder / "robustness.json", lambda one: one.run)
     abstention = part(Abstention, folder / "abstention.json", lambda one: one.run)
     calibration = None
-    if ensemble.calibrated:
+    if ensemble.bands.calibrated:
         calibration = part(Calibration, models / "calibration.json", lambda one: one.run)
     elif not refused:
         missing.append(
@@ -186,8 +187,8 @@ def gather(folder: Path = MODEL_CARD, models: Path = MODELS) -> ModelCard:
         ensemble=ensemble.version,
         networks=tuple(_network(spec) for spec in ensemble.networks),
         bands=ensemble.bands,
-        calibrated=ensemble.calibrated,
-        note=ensemble.note,
+        calibrated=ensemble.bands.calibrated,
+        note=ensemble.bands.note,
         aggregation=ensemble.aggregation,
         evaluation=evaluation,
         robustness=robustness,

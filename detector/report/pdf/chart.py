@@ -10,21 +10,12 @@ from reportlab.lib import colors
 from reportlab.lib.units import mm
 from reportlab.platypus import Flowable
 
+from detector.models.ensemble import probability
 from detector.report.pdf.styles import GREY, INK, PALE, WIDTH
-from detector.result import Analysis, BandThresholds, Track
+from detector.result import Analysis, Track
 from detector.wording import BAND_ORDER, BAND_SHORT
 
 MOST_LINES = 6  # tracks drawn with a line of their own
-
-
-def _sigmoid(logit: float) -> float:
-    return 1 / (1 + math.exp(-max(min(logit, 60.0), -60.0)))
-
-
-def band_words(logit: float, limits: BandThresholds) -> Any:
-    order = zip((limits.inconclusive, limits.some, limits.strong), BAND_ORDER[1:], strict=True)
-    return max((band for limit, band in order if logit >= limit), key=BAND_ORDER.index,
-               default=BAND_ORDER[0])  # fmt: skip
 
 
 def band_scale(analysis: Analysis) -> Drawing:
@@ -114,7 +105,7 @@ class Chart(Flowable):
         limits = self.analysis.bands
         edges = [
             0.0,
-            *(_sigmoid(v) for v in (limits.inconclusive, limits.some, limits.strong)),
+            *(probability(v) for v in (limits.inconclusive, limits.some, limits.strong)),
             1.0,
         ]
         for place, band in enumerate(BAND_ORDER):

@@ -15,7 +15,7 @@ from reportlab.platypus import Flowable, KeepTogether, Paragraph, Spacer, Table,
 from detector.media.clip import Image
 from detector.models.networks.registry import network_title
 from detector.pictures.protocols import Pictures
-from detector.report.pdf.chart import Chart, band_scale, band_words
+from detector.report.pdf.chart import Chart, band_scale
 from detector.report.pdf.styles import (
     INK,
     RULE,
@@ -173,7 +173,7 @@ def _moment_row(
     pictures: Pictures | None,
     heat_maps: Mapping[tuple[int, int], Image],
 ) -> Flowable:
-    band = band_words(face.logit, analysis.bands)
+    band = analysis.bands.band_of(face.logit)
     lines = [
         f"<b>{clock(frame.time)}</b>, frame {frame.index:,}, face {face.track}",
         f"Score <b>{face.score:.3f}</b> (logit {face.logit:+.2f}): {BAND_SHORT[band]}",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import streamlit as st
 
-from detector.analysis.engine import band_limits
 from detector.figures.timeline import timeline
 from detector.jobs.queue import Job
 from detector.models.installed import get_model
@@ -51,7 +50,7 @@ def follow(job: Job) -> None:
         st.button("Stop", on_click=job.cancel, icon=":material/stop_circle:", key="stop")
         if any(frame.faces for frame in job.scored):
             st.plotly_chart(
-                timeline(job.scored, band_limits(get_model(job.settings.models).read())),
+                timeline(job.scored, get_model(job.settings.models).read().bands),
                 key="live",
                 config={"displayModeBar": False},
                 alt="Scores of the faces found so far",

@@ -15,7 +15,6 @@ SHOWN = 8
 
 def show(chosen: Chosen, asked: dict[str, str]) -> None:
     """The view that compares two faces."""
-    from detector.analysis.finding import band_of
 
     offered = list(face_picker.titles())
     manipulated = next((n for n, key in enumerate(offered) if "selfblend" in key), 0)
@@ -31,7 +30,7 @@ def show(chosen: Chosen, asked: dict[str, str]) -> None:
     left, right = st.columns(2, gap="medium")
     for column, face in ((left, chosen), (right, other)):
         column.image(face.crop, width=220, caption=sources_caption(face), alt=face.caption)
-        band = band_of(face.face.logit, face.analysis.bands)
+        band = face.analysis.bands.band_of(face.face.logit)
         column.markdown(f"Score **{face.face.score:.2f}**, {BAND_SHORT[band]} in this frame")
     first = layer_picker.maps(chosen, chosen.key, found.address)
     second = layer_picker.maps(other, other.key, found.address)
