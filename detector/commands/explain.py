@@ -7,9 +7,7 @@ from pathlib import Path
 from detector.errors import ExplanationError
 from detector.explanation.explain_clip import explain, write
 from detector.explanation.layers import explained_networks, last_convolution
-from detector.explanation.methods.integrated_gradients import IG_STEPS
-from detector.explanation.methods.occlusion import WINDOWS
-from detector.explanation.methods.registry import GRAD_CAM, METHODS
+from detector.explanation.methods.registry import GRAD_CAM, METHODS, all_settings
 from detector.models.networks.registry import ENSEMBLE, or_list
 
 
@@ -28,12 +26,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     examples = tuple(last_convolution(name).address for name in explained_networks())
     parser.add_argument("--layer", help=f"for Grad-CAM: for example {or_list(examples)}")
     parser.add_argument("--face", type=int, default=0, help="face, counted from the left (0)")
-    parser.add_argument(
-        "--steps", type=int, default=IG_STEPS, help=f"of Integrated Gradients ({IG_STEPS})"
-    )
-    parser.add_argument(
-        "--windows", type=int, default=WINDOWS, help=f"of Occlusion, along one side ({WINDOWS})"
-    )
+    for setting in all_settings():
+        parser.add_argument(
+            f"--{setting.name}",
+            type=int,
+            default=setting.default,
+            help=f"{setting.help} ({setting.default})",
+        )
     parser.add_argument("--opacity", type=float, default=0.55, help="of the map, 0 to 1 (0.55)")
     parser.add_argument("--faithfulness", action="store_true", help="also test the map by deletion")
     parser.add_argument("--out", type=Path, default=Path(), help="folder for the files (.)")
@@ -54,10 +53,9 @@ def run(args: argparse.Namespace) -> int:
         args.network,
         args.layer,
         number=args.face,
-        steps=args.steps,
-        windows=args.windows,
         check=args.faithfulness,
         progress=_print_progress if sys.stderr.isatty() else None,
+        **{setting.name: getattr(args, setting.name) for setting in all_settings()},
     )
     paths = write(result, args.out, args.opacity)
     explanation = result.explanation

@@ -17,8 +17,6 @@ from detector.explanation.faithfulness import Faithfulness, faithfulness
 from detector.explanation.heatmaps import Image, png_bytes
 from detector.explanation.layers import layer
 from detector.explanation.methods.base import ProgressCallback
-from detector.explanation.methods.integrated_gradients import IG_STEPS
-from detector.explanation.methods.occlusion import WINDOWS
 from detector.explanation.methods.registry import GRAD_CAM
 from detector.explanation.result import Explanation
 from detector.faces.blazeface import ConfirmedFaces
@@ -64,11 +62,10 @@ def explain(
     address: str | None = None,
     *,
     number: int = 0,
-    steps: int = IG_STEPS,
-    windows: int = WINDOWS,
     check: bool = False,
     progress: ProgressCallback | None = None,
     explainer: Explainer | None = None,
+    **settings: int,
 ) -> FaceExplanation:
     """Explain a face of the frame that a clip shows at a time.
 
@@ -80,10 +77,10 @@ def explain(
             ensemble.
         address: layer for Grad-CAM and Guided Grad-CAM, e.g. "resnet50:48".
         number: which face, counted from the left, from 0.
-        steps, windows: of Integrated Gradients and of Occlusion.
         check: test the map for faithfulness too.
         progress: told the share that is done, (0, 1].
         explainer: by default the process's own.
+        settings: what methods may be told by name, such as `steps`; each takes its own.
 
     Raises:
         ClipError: the clip cannot be read.
@@ -113,9 +110,9 @@ def explain(
         method,
         network,
         address,
-        steps=steps,
-        windows=windows,
         progress=(lambda share: progress(share * first)) if progress else None,
+        cancelled=None,
+        **settings,
     )
     tested = (
         faithfulness(

@@ -14,9 +14,9 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,20 +26,13 @@ from detector.explanation.feature_maps import FeatureMaps, feature_maps
 from detector.explanation.heatmaps import Image
 from detector.explanation.layers import last_convolution, layer
 from detector.explanation.methods.base import (
+    Attribution,
     CancelCallback,
     ProgressCallback,
     ProgressForward,
     stop_if,
 )
-from detector.explanation.methods.grad_cam import grad_cam, guided_grad_cam, weighted_sum
-from detector.explanation.methods.integrated_gradients import IG_STEPS, integrated_gradients
-from detector.explanation.methods.occlusion import WINDOWS, occlusion, occlusion_passes
-from detector.explanation.methods.registry import (
-    GRAD_CAM,
-    GUIDED_GRAD_CAM,
-    INTEGRATED_GRADIENTS,
-    method_named,
-)
+from detector.explanation.methods.registry import GRAD_CAM, all_settings, method_named
 from detector.explanation.result import Explanation
 from detector.explanation.walk import Walk, walk
 from detector.files import MODELS
@@ -143,8 +136,7 @@ class Explainer:
         *,
         progress: ProgressCallback | None = None,
         cancelled: CancelCallback | None = None,
-        steps: int = IG_STEPS,
-        windows: int = WINDOWS,
+        **settings: int,
     ) -> Explanation:
         """Which pixels of a face raise or lower the manipulation logit.
 
@@ -156,60 +148,51 @@ class Explainer:
                 for the ensemble that of each network.
             progress: told the share that is done, (0, 1].
             cancelled: asked between passes; True stops.
-            steps: of Integrated Gradients.
-            windows: of Occlusion, along one side.
+            settings: what methods may be told by name, such as `steps`; each takes its own.
 
         Raises:
             ExplanationError: method, network or layer do not exist or do not fit each other.
             Cancelled: `cancelled` returned True.
         """
         chosen = method_named(method)
+        unknown = settings.keys() - {setting.name for setting in all_settings()}
+        if unknown:
+            raise ExplanationError(f"No method takes {min(unknown)!r}; leave it out.")
         self._check(network)
+        value = chosen.chosen(settings, self.spec.crop_size)
         looked_at = self._layers(chosen.layered, network, layer)
         pixels = self._tensor(crop)
         stop_if(cancelled)
         for name in self.names[:-1] if network == ENSEMBLE else (network,):
             self._network(name)  # loading is no part of the seconds that are measured
         start = time.perf_counter()
-        baseline_logit = delta = None
-        settings: dict[str, float] = {}
         if chosen.layered:
-            run = grad_cam if method == GRAD_CAM else guided_grad_cam
             parts = {}
             for done, found in enumerate(looked_at, start=1):
                 stop_if(cancelled)
-                parts[found.network] = run(self._view(found.network), pixels, found)
+                view = self._view(found.network)
+                parts[found.network] = chosen.attribute(view, pixels, found, value, None, cancelled)
                 if progress:
                     progress(done / len(looked_at))
             whole = network == ENSEMBLE
-            values, logit = (
+            found_map = (
                 weighted_sum(parts, factors(self.spec.networks)) if whole else parts[network]
             )
-        elif method == INTEGRATED_GRADIENTS:
-            if steps < 1:
-                raise ExplanationError("Integrated Gradients needs at least 1 step.")
-            settings = {"steps": steps}
-            values, logit, baseline_logit, delta = integrated_gradients(
-                self._whole(network), pixels, steps, progress, cancelled
-            )
         else:
-            if not 1 <= windows <= crop.shape[0] // 4:
-                raise ExplanationError(
-                    f"Occlusion takes 1 to {crop.shape[0] // 4} windows along a side."
-                )
-            settings = {"windows": windows}
-            values, logit = occlusion(self._whole(network), pixels, windows, progress, cancelled)
+            found_map = chosen.attribute(
+                self._whole(network), pixels, None, value, progress, cancelled
+            )
         seconds = time.perf_counter() - start
-        self._learn(network, seconds / passes(method, self.spec.crop_size, steps, windows))
+        self._learn(network, seconds / chosen.passes(self.spec.crop_size, value))
         return Explanation(
             method,
             network,
             tuple(found.address for found in looked_at),
-            values,
-            logit,
-            baseline_logit,
-            delta,
-            settings,
+            found_map.map,
+            found_map.logit,
+            found_map.baseline_logit,
+            found_map.delta,
+            {chosen.setting.name: value} if chosen.setting else {},
             seconds,
         )
 
@@ -250,17 +233,16 @@ class Explainer:
         self,
         method: str,
         network: str,
-        *,
-        steps: int = IG_STEPS,
-        windows: int = WINDOWS,
+        **settings: int,
     ) -> float:
         """About how long `attribute` will take here, once the weights are loaded.
 
         From what earlier explanations took; before the first, one forward pass is measured.
         """
-        method_named(method)
+        chosen = method_named(method)
         self._check(network)
-        return self.seconds_a_pass(network) * passes(method, self.spec.crop_size, steps, windows)
+        value = chosen.chosen(settings, self.spec.crop_size)
+        return self.seconds_a_pass(network) * chosen.passes(self.spec.crop_size, value)
 
     def seconds_a_pass(self, network: str) -> float:
         """What one crop's forward pass takes, as measured last."""
@@ -277,7 +259,8 @@ class Explainer:
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)
-                return self._kept[key]  # type: ignore[return-value]
+                kept: Kept = cast("Kept", self._kept[key])
+                return kept
         made = make()  # not under the lock: it may take long, and nobody else shall wait
         with self._lock:
             self._kept[key] = made
@@ -376,12 +359,14 @@ class Explainer:
             self._seconds_a_pass[network] = (before + seconds) / 2
 
 
-def passes(method: str, crop_size: int, steps: int = IG_STEPS, windows: int = WINDOWS) -> float:
-    """What a method costs, in forward passes of one crop, as `benchmarks.explanations` has it."""
-    if method == GRAD_CAM:
-        return 1.3
-    if method == GUIDED_GRAD_CAM:
-        return 4.8
-    if method == INTEGRATED_GRADIENTS:
-        return 2.3 * steps + 4
-    return 1.1 * occlusion_passes(crop_size, windows)
+def weighted_sum(parts: Mapping[str, Attribution], factors: Mapping[str, float]) -> Attribution:
+    """Return the ensemble's map and logit from its networks' own.
+
+    The ensemble's logit is a weighted sum of the networks' logits, so its gradient at a layer of
+    one network is that network's own, times its factor; and its Grad-CAM over the networks' last
+    convolutions is the weighted sum of their Grad-CAMs. For Guided Grad-CAM, whose products are
+    not linear, the weighted sum is a convention of ours.
+    """
+    total = np.sum([factors[name] * part.map for name, part in parts.items()], axis=0)
+    logit = sum(factors[name] * part.logit for name, part in parts.items())
+    return Attribution(total.astype(np.float32), float(logit))

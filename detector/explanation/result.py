@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from detector.explanation.heatmaps import OPACITY, Image, Scale, npz_bytes, overlay, scale_for
 from detector.explanation.methods.base import BLUR
-from detector.explanation.methods.registry import GUIDED_GRAD_CAM, INTEGRATED_GRADIENTS, METHODS
+from detector.explanation.methods.registry import METHODS
 
 CLIPPED = 99.5  # percentile of |values| at the ends of the colour bar
 
@@ -58,7 +58,7 @@ class Explanation:
         """The map as it is drawn: where methods give each pixel a value of its own, averaged over
         a few neighbours, since the eye sees only noise in single pixels. float32 [s, s].
         """
-        if self.method not in (GUIDED_GRAD_CAM, INTEGRATED_GRADIENTS):
+        if not METHODS[self.method].grainy:
             return self.map
         smooth = cv2.GaussianBlur(self.map, (0, 0), self.map.shape[0] * BLUR)
         return np.asarray(smooth, dtype=np.float32)

@@ -15,7 +15,8 @@ from detector.errors import Cancelled, ExplanationError
 from detector.explanation.explainer import Explainer
 from detector.explanation.faithfulness import SHARES, Faithfulness, faithfulness, passes
 from detector.explanation.methods.base import ProgressForward, blurred
-from detector.explanation.methods.registry import GRAD_CAM, INTEGRATED_GRADIENTS
+from detector.explanation.methods.integrated_gradients import IntegratedGradients
+from detector.explanation.methods.registry import GRAD_CAM
 from detector.explanation.result import Explanation
 from tests.helpers.crops import as_tensor, blended
 
@@ -179,7 +180,7 @@ def test_infidelity_tells_a_right_map_from_a_wrong_one(crop: np.ndarray) -> None
     results = {
         kind: faithfulness(
             KnownExplainer(), crop,  # type: ignore[arg-type]
-            explained(map_of(kind), INTEGRATED_GRADIENTS),
+            explained(map_of(kind), IntegratedGradients.name),
         )
         for kind in ("right", "half right", "wrong")
     }  # fmt: skip
@@ -201,7 +202,7 @@ def test_infidelity_is_for_maps_in_units_of_the_logit(crop: np.ndarray) -> None:
     assert found.describe()["infidelity"] is None
 
 
-@pytest.mark.parametrize("method", [GRAD_CAM, INTEGRATED_GRADIENTS])
+@pytest.mark.parametrize("method", [GRAD_CAM, IntegratedGradients.name])
 def test_progress_rises_to_1(crop: np.ndarray, method: str) -> None:
     seen: list[float] = []
     explainer = KnownExplainer()

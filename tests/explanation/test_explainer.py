@@ -1,0 +1,137 @@
+"""The same in parallel, stoppable, honest about its cost, and plain about what is not there."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from detector.errors import Cancelled, ExplanationError
+from detector.explanation.explainer import Explainer
+from detector.explanation.methods.guided_grad_cam import GuidedGradCam
+from detector.explanation.methods.integrated_gradients import IntegratedGradients
+from detector.explanation.methods.occlusion import Occlusion
+from detector.explanation.methods.registry import GRAD_CAM, METHODS
+from detector.models.networks.registry import ENSEMBLE
+from tests.helpers.crops import blended, crop_of, original
+
+
+@pytest.fixture(scope="module")
+def explainer() -> Explainer:
+    return Explainer.load()
+
+
+def test_parallel_explanations_equal_serial_ones(explainer: Explainer) -> None:
+    """Hooks on one shared model would mix activations and gradients of different crops."""
+    crops = [original(), blended(), crop_of("grid_bbaf2n", 1.0)]
+    methods = [(GRAD_CAM, "resnet50:48"), (GRAD_CAM, "resnet50:7"), (GuidedGradCam.name, None),
+               (IntegratedGradients.name, None)]  # fmt: skip
+    jobs: list[Callable[[], np.ndarray]] = []
+    for crop in crops:
+        for method, address in methods:
+            jobs.append(
+                lambda crop=crop, method=method, address=address: (
+                    explainer.attribute(crop, method, "resnet50", address, steps=2).map
+                )
+            )
+        jobs.append(lambda crop=crop: explainer.feature_maps(crop, ["resnet50:24"])[0].maps)
+        jobs.append(lambda crop=crop: np.array([explainer.walk(crop).logit]))
+    serial = [job() for job in jobs]
+    start = threading.Barrier(4)
+
+    def together(numbers: range) -> list[tuple[int, np.ndarray]]:
+        start.wait()
+        return [(number, jobs[number]()) for number in numbers]
+
+    with ThreadPoolExecutor(4) as pool:
+        shares = [range(first, len(jobs), 4) for first in range(4)]
+        # And once more the other way about, so that other pairs meet.
+        for batch in (shares, [range(s.stop - 1 - s.start, -1, -4) for s in shares]):
+            for done in pool.map(together, batch):
+                for number, values in done:
+                    expected = serial[number]
+                    np.testing.assert_allclose(
+                        values, expected, rtol=1e-3, atol=1e-4 * max(np.abs(expected).max(), 1e-6)
+                    )
+    assert not any(
+        module._forward_hooks or module._forward_pre_hooks
+        for module in explainer._network("resnet50").modules()
+    )
+
+
+def test_the_same_process_shares_one_explainer() -> None:
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: Explainer.load(), range(8)))
+    assert len({id(entry) for entry in found}) == 1
+
+
+@pytest.mark.parametrize("method", list(METHODS))
+@pytest.mark.parametrize("network", ["resnet50", ENSEMBLE])
+def test_progress_rises_to_1(explainer: Explainer, method: str, network: str) -> None:
+    if network == ENSEMBLE and METHODS[method].slow:
+        network = "resnet50"
+    seen: list[float] = []
+    explainer.attribute(
+        blended(), method, network, progress=seen.append, steps=5, windows=3
+    )  # fmt: skip
+    assert seen == sorted(seen)
+    assert seen[-1] == pytest.approx(1.0)
+    assert seen[0] > 0
+    assert len(seen) >= (4 if METHODS[method].slow else 1)
+
+
+@pytest.mark.parametrize("method", list(METHODS))
+def test_cancelling_stops_soon(explainer: Explainer, method: str) -> None:
+    asked: list[int] = []
+
+    def cancelled() -> bool:
+        asked.append(1)
+        return len(asked) > 2
+
+    with pytest.raises(Cancelled, match="stopped"):
+        explainer.attribute(
+            blended(), method, ENSEMBLE if METHODS[method].layered else "resnet50",
+            cancelled=cancelled, steps=20, windows=9,
+        )  # fmt: skip
+    assert len(asked) == 3
+
+
+def test_estimates_follow_the_cost_of_a_method(explainer: Explainer) -> None:
+    def estimate(method: str, **settings: int) -> float:
+        return explainer.estimate_seconds(method, "resnet50", **settings)
+
+    assert (
+        0 < estimate(GRAD_CAM) < estimate(GuidedGradCam.name) < estimate(IntegratedGradients.name)
+    )
+    assert estimate(IntegratedGradients.name, steps=64) > 1.8 * estimate(IntegratedGradients.name)
+    assert estimate(Occlusion.name, windows=20) > 2 * estimate(Occlusion.name, windows=11)
+    assert Occlusion().passes(304, 11) > 11 * 11
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ({"method": "saliency"}, "choose one of: grad-cam, guided-grad-cam"),
+        ({"network": "vgg"}, "choose one of: resnet50, xception, ensemble"),
+        ({"layer": "resnet50:99", "network": "resnet50"}, "resnet50:0 to resnet50:48"),
+        ({"layer": "resnet50:48", "network": "xception"}, "belong together"),
+        ({"layer": "resnet50:48", "network": "ensemble"}, "belong together"),
+        ({"layer": "resnet50:dense1", "network": "resnet50"}, "choose resnet50:48"),
+        ({"layer": "xception:1", "method": "occlusion"}, "leave the layer out"),
+        ({"method": "integrated-gradients", "steps": 0}, "at least 1 step"),
+        ({"method": "occlusion", "windows": 0}, "1 to 76 windows"),
+        ({"method": "occlusion", "windows": 999}, "1 to 76 windows"),
+    ],
+    ids=lambda value: "-".join(map(str, value.values())) if isinstance(value, dict) else "",
+)
+def test_what_does_not_exist_says_what_does(explainer: Explainer, asked: dict, says: str) -> None:
+    with pytest.raises(ExplanationError, match=says):
+        explainer.attribute(original(), **asked)
+
+
+def test_a_crop_of_another_size_is_refused(explainer: Explainer) -> None:
+    with pytest.raises(ExplanationError, match="cut it from its frame again"):
+        explainer.attribute(original()[:64, :64], GRAD_CAM, "resnet50")
