@@ -9,7 +9,7 @@ st.logo("assets/logo.svg", size="large", icon_image="assets/logo_icon.svg")
 
 page = navigation.navigation()
 with st.sidebar:
-    login.show()
+    login.show(on_leaving=session.discard)  # the clip goes now, not when the session expires
     st.caption(f":material/lock: {login.PRIVACY[login.wanted()]}")
 
 session.models()  # loads them in the background while a person chooses a clip

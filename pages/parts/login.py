@@ -6,6 +6,7 @@ read counts as one: a slip of the pen must not open the door.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import streamlit as st
@@ -53,14 +54,19 @@ def require() -> None:
         st.stop()
 
 
-def show() -> None:
-    """Who is logged in and the way out, for the sidebar; nothing where nobody logs in."""
+def show(on_leaving: Callable[[], None]) -> None:
+    """Draw who is logged in and the way out, for the sidebar; nothing where nobody logs in.
+
+    Args:
+        on_leaving: called before the person is logged out.
+    """
     if not wanted():
         return
     claims = st.user.to_dict()
     name = claims.get("name") or claims.get("email") or claims.get("sub")
     st.caption(f":material/account_circle: {plain(short(str(name), 60))}")
-    st.button("Log out", icon=":material/logout:", on_click=_leave, key="log-out")
+    st.button("Log out", icon=":material/logout:", on_click=_leave, args=(on_leaving,),
+              key="log-out")
 
 
 def _identity() -> str | None:
@@ -105,8 +111,6 @@ def _enter(provider: str | None) -> None:
         st.session_state.login_refused = True
 
 
-def _leave() -> None:
-    from pages.parts import session
-
-    session.discard()  # the clip goes now, not when the session expires
+def _leave(on_leaving: Callable[[], None]) -> None:
+    on_leaving()
     st.logout()
