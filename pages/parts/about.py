@@ -36,7 +36,7 @@ def text() -> str:
 
 def _tokens() -> tuple[str, ...]:
     """What the command line has to be told to make a token of this person's."""
-    owner = login.named()
+    owner = login.known_owner()
     if not owner or "`" in owner or not owner.isprintable():
         return ()
     # As code, which nothing becomes a link or an icon in, and which is copied as it is.

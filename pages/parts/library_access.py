@@ -17,11 +17,11 @@ from detector.result import Analysis
 from pages.parts import login
 from pages.parts.text import plain
 
-KEPT = (
+SAVED_NOTE = (
     "Finished analyses are kept in the library on this machine, with small pictures of their "
     "frames. The clip itself is never kept."
 )
-NOT_KEPT = "This analysis will not be kept: it goes when you leave this tab."
+NOT_SAVED_NOTE = "This analysis will not be kept: it goes when you leave this tab."
 
 
 @st.cache_resource(show_spinner="Opening the library…", max_entries=2)

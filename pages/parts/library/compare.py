@@ -10,30 +10,32 @@ from detector.library.store import Library
 from detector.library.types import Summary
 from detector.palette import TRACK_COLOURS
 from detector.wording import clock
-from pages.parts import library_access, links
+from pages.parts import library_access
 from pages.parts.face_card import swatch
-from pages.parts.library.list import MOST_COMPARED, finding, models
+from pages.parts.library import links
+from pages.parts.library.summary_text import faces, finding, models
 from pages.parts.text import plain, short
 
+MOST_COMPARED = 4
 SECONDS, SHARE = "Seconds", "Share of the clip"
 
 
-def show(library: Library, ids: list[int]) -> None:
-    """The comparison; raises LibraryError where one of them is gone."""
+def show(library: Library, numbers: list[int]) -> None:
+    """Draw the comparison; raises LibraryError where one of them is gone."""
     st.button("All analyses", icon=":material/arrow_back:", on_click=st.query_params.clear,
               key="back")  # fmt: skip
-    if not 2 <= len(ids) <= MOST_COMPARED:
+    if not 2 <= len(numbers) <= MOST_COMPARED:
         st.info(
             f"Select two to {MOST_COMPARED} analyses in the library to compare them.",
             icon=":material/compare:",
         )
         return
-    summaries = [library.summary(id) for id in ids]
+    summaries = [library.summary(number) for number in numbers]
     named = [
         Named(summary.id, short(summary.name, 36), library_access.analysis(library, summary.id))
         for summary in summaries
     ]
-    st.subheader(f"{len(ids)} analyses compared", anchor=False)
+    st.subheader(f"{len(numbers)} analyses compared", anchor=False)
     _cards(library, summaries)
     _timelines(named)
     _histograms(named)
@@ -57,10 +59,9 @@ def _cards(library: Library, summaries: list[Summary]) -> None:
             if picture is not None:
                 st.image(picture, width=96, alt="Its strongest face")
             st.markdown(finding(summary))
-            faces = "1 face" if summary.faces == 1 else f"{summary.faces} faces"
             st.caption(
                 f"{summary.created:%Y-%m-%d %H:%M} UTC  \n{plain(clock(summary.duration))}, "
-                f"{faces}, {summary.frames} frames  \n{models(summary.model_version)}  \n"
+                f"{faces(summary)}, {summary.frames} frames  \n{models(summary)}  \n"
                 f"SHA-256 {summary.sha256[:12]}…"
             )
 
@@ -97,7 +98,7 @@ def _histograms(named: list[Named]) -> None:
 
 
 def _same_clip(first: Named, second: Named) -> None:
-    """What differs where both are of one clip."""
+    """Draw what differs where both are of one clip."""
     if first.analysis.clip.sha256 != second.analysis.clip.sha256:
         return
     found = compare(first.analysis, second.analysis)

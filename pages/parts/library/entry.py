@@ -11,11 +11,11 @@ from detector.library.store import Library
 from detector.library.types import LibraryFilter, Summary
 from detector.media.provenance.facts import Provenance
 from detector.media.sandboxed_provenance import inspect
-from pages.parts import library_access, links, result
+from pages.parts import library_access, result
 from pages.parts.explain.face_picker import KEPT
-from pages.parts.frames.source import LIBRARY
-from pages.parts.library import delete, scans
-from pages.parts.library.list import facts
+from pages.parts.frames.analysis_picker import LIBRARY
+from pages.parts.library import delete, links, scans
+from pages.parts.library.summary_text import facts
 from pages.parts.text import plain, short
 
 PLAYED = 200 << 20  # bytes: a larger clip is not sent to the browser as a whole

@@ -14,7 +14,8 @@ from detector.jobs.folder import FolderOutcome, FolderScan, find_clips
 from detector.jobs.rescan import Rescanned, rescan_all
 from detector.library.store import Library
 from detector.settings import DEFAULT_FRAMES, Settings
-from pages.parts import links, login, session
+from pages.parts import login, session
+from pages.parts.library import links
 from pages.parts.text import plain, short
 
 MOST_LISTED = 100  # clips that failed, on the page
@@ -149,7 +150,7 @@ def _dismiss(which: str) -> None:
 
 def offer_scan(library: Library) -> None:
     """Fields to scan a folder with, and the button; not where people log in from elsewhere."""
-    if login.wanted():
+    if login.is_required():
         return
     with st.expander("Scan a folder", icon=":material/create_new_folder:", key="scan-folder"):
         st.markdown(

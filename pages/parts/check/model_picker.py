@@ -11,7 +11,7 @@ from pages.parts.text import plain
 
 
 def show() -> None:
-    """A field for `Settings.models`; nothing where only the default is installed."""
+    """Draw a field for `Settings.models`; nothing where only the default is installed."""
     usable = {one.name: _about(one) for one in list_models()}
     names = [name for name, about in usable.items() if about or name == ""]
     state = st.session_state
@@ -28,7 +28,7 @@ def show() -> None:
 
 
 def _about(one: InstalledModels) -> str:
-    """Versions of the networks, and whether they are calibrated; "" where they cannot be used."""
+    """Return versions, and whether they are calibrated; "" where they cannot be used."""
     try:
         ensemble = one.read()
     except ModelError:
