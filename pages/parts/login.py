@@ -83,8 +83,14 @@ def _ask() -> None:
     st.title("Log in")
     st.caption("This Veriframe is shared. Log in to check clips; others do not see yours.")
     for label, provider in _providers().items():
-        st.button(label, icon=":material/login:", on_click=_enter, args=(provider,), type="primary",
-                  key=f"log-in-{provider}")  # fmt: skip
+        st.button(
+            label,
+            icon=":material/login:",
+            on_click=_enter,
+            args=(provider,),
+            type="primary",
+            key=f"log-in-{provider}",
+        )
     if st.session_state.get("login_refused"):
         st.error(
             "Nobody can log in yet: the section [auth] in secrets.toml is missing or incomplete. "
@@ -97,8 +103,11 @@ def _providers() -> dict[str, str | None]:
     """Return what the buttons say, and the provider that each stands for."""
     try:
         section = st.secrets["auth"]
-        named = [key for key in section if key not in _SHARED and hasattr(section[key], "keys")
-                 and "client_id" in section[key]]  # fmt: skip
+        named = [
+            key
+            for key in section
+            if key not in _SHARED and hasattr(section[key], "keys") and "client_id" in section[key]
+        ]
     except (OSError, KeyError, TypeError):
         named = []
     return {f"Log in with {plain(name)}": name for name in named} or {"Log in": None}

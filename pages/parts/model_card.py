@@ -26,7 +26,7 @@ def _gathered(folder: Path, models: Path, changed: tuple[tuple[str, int], ...]) 
 
 
 def current() -> ModelCard:
-    """The card of the installed models, read again where a file has changed; raises ModelError."""
+    """Return the installed models' card, read again where a file has changed; raises ModelError."""
     folder, models = MODEL_CARD, MODELS
     files = [*folder.glob("*.json"), *models.glob("*.json")]
     changed = tuple(sorted((str(file), file.stat().st_mtime_ns) for file in files))
@@ -34,7 +34,7 @@ def current() -> ModelCard:
 
 
 def show(card: ModelCard) -> None:
-    """The summary, then the details in tabs."""
+    """Draw the summary, then the details in tabs."""
     with st.container(border=True):
         st.subheader("In plain language", anchor=False)
         said = words.summary(card)
@@ -63,15 +63,23 @@ def show(card: ModelCard) -> None:
 def _downloads(card: ModelCard) -> None:
     with st.container(horizontal=True, gap="small"):
         st.download_button(
-            "Download model card (Markdown)", lambda: words.to_markdown(card),
-            file_name="veriframe-model-card.md", mime="text/markdown", key="card-md",
-            icon=":material/description:", on_click="ignore",
-        )  # fmt: skip
+            "Download model card (Markdown)",
+            lambda: words.to_markdown(card),
+            file_name="veriframe-model-card.md",
+            mime="text/markdown",
+            key="card-md",
+            icon=":material/description:",
+            on_click="ignore",
+        )
         st.download_button(
-            "Download model card (JSON)", lambda: to_json(card),
-            file_name="veriframe-model-card.json", mime="application/json", key="card-json",
-            icon=":material/data_object:", on_click="ignore",
-        )  # fmt: skip
+            "Download model card (JSON)",
+            lambda: to_json(card),
+            file_name="veriframe-model-card.json",
+            mime="application/json",
+            key="card-json",
+            icon=":material/data_object:",
+            on_click="ignore",
+        )
 
 
 def _purpose() -> None:
@@ -95,11 +103,18 @@ def _errors(card: ModelCard) -> None:
     _what(found.run)
     with st.container(horizontal=True):
         for title, estimate in (
-            ("AUC", found.clip.auc), ("Average precision", found.clip.average_precision),
-            ("Accuracy", found.clip.accuracy), ("Equal error rate", found.clip.eer),
-        ):  # fmt: skip
-            st.metric(f"{title}, clip level", number(estimate), border=True, width=260,
-                      help="With its 95 % interval")  # fmt: skip
+            ("AUC", found.clip.auc),
+            ("Average precision", found.clip.average_precision),
+            ("Accuracy", found.clip.accuracy),
+            ("Equal error rate", found.clip.eer),
+        ):
+            st.metric(
+                f"{title}, clip level",
+                number(estimate),
+                border=True,
+                width=260,
+                help="With its 95 % interval",
+            )
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown("**ROC curve** (clip level)")
@@ -110,8 +125,9 @@ def _errors(card: ModelCard) -> None:
         share = found.clip.manipulated / total
         _chart(
             figures.precision_recall_chart(found.precision_recall, share),
-            "card-precision", "Precision against recall of ensemble and networks",
-        )  # fmt: skip
+            "card-precision",
+            "Precision against recall of ensemble and networks",
+        )
     st.markdown("**All metrics**, with 95 % intervals")
     _table(words.metric_rows(found), "Metrics of ensemble and networks")
     st.markdown("**By data set** (clip level)")
@@ -165,9 +181,10 @@ def _robustness(card: ModelCard) -> None:
     _what(found.run)
     st.markdown("The same clips after each alteration, whether they would be judged or not.")
     _chart(
-        figures.robustness_chart(found.variants), "card-robustness",
+        figures.robustness_chart(found.variants),
+        "card-robustness",
         "Unaltered and manipulated clips with some evidence or more, by alteration",
-    )  # fmt: skip
+    )
     _table(words.robustness_rows(found.variants), "Error rates by alteration, clip level")
     _notes(found.notes)
 
@@ -232,8 +249,11 @@ def _versions(card: ModelCard) -> None:
             f"**{plain(row['Network'])} {plain(row['Version'])}**, weight {row['Weight']}, "
             f"temperature {row['Temperature']}"
         )
-        st.code(f"float16 weights  {row['SHA-256']}\nint8 model       {row['SHA-256, int8']}",
-                language=None, wrap_lines=True)  # fmt: skip
+        st.code(
+            f"float16 weights  {row['SHA-256']}\nint8 model       {row['SHA-256, int8']}",
+            language=None,
+            wrap_lines=True,
+        )
     if card.int8 is not None:
         st.markdown("**8-bit models** (frame level)")
         st.markdown(plain(words.int8_sentence(card)))
@@ -243,7 +263,7 @@ def _versions(card: ModelCard) -> None:
 
 
 def _what(run: Any) -> None:
-    """On what and with what, above the numbers."""
+    """Say on what and with what the numbers below were measured."""
     data = run.data
     st.caption(
         plain(
@@ -255,8 +275,11 @@ def _what(run: Any) -> None:
 
 
 def _not_there(what: str) -> None:
-    st.info(f"There are no {what} of the installed models; the note at the top of the page says "
-            "which command measures them.", icon=":material/hourglass_empty:")  # fmt: skip
+    st.info(
+        f"There are no {what} of the installed models; the note at the top of the page says "
+        "which command measures them.",
+        icon=":material/hourglass_empty:",
+    )
 
 
 def _chart(figure: Any, key: str, alt: str) -> None:

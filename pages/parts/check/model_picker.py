@@ -20,11 +20,14 @@ def show() -> None:
     if len(names) == 1:
         return
     st.selectbox(
-        "Models", names, key="models", persist_state="session",
+        "Models",
+        names,
+        key="models",
+        persist_state="session",
         format_func=lambda name: f"{name or 'Default'}: {usable[name]}",
         help="Several are installed on this machine. Analyse a clip with each, then compare the "
         "two analyses in the library.",
-    )  # fmt: skip
+    )
 
 
 def _about(one: InstalledModels) -> str:

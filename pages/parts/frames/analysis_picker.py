@@ -66,9 +66,13 @@ def choose() -> BrowsedAnalyses | None:
         if asked is not None and asked != st.session_state.get("browsed_asked"):
             st.session_state.frames_of = LIBRARY
         which = st.segmented_control(
-            "Frames of", [OWN, LIBRARY], default=OWN, key="frames_of", persist_state="session",
+            "Frames of",
+            [OWN, LIBRARY],
+            default=OWN,
+            key="frames_of",
+            persist_state="session",
             required=True,
-        )  # fmt: skip
+        )
         if which == OWN:
             own = session.own_library()
             return (

@@ -51,9 +51,15 @@ def show(browsed: BrowsedAnalyses) -> tuple[FrameFilter, str]:
     with filter_panel.row():
         tracks = _tracks(browsed)
         low, high = st.slider(
-            "Score", 0.0, 1.0, (0.0, 1.0), 0.01,
-            key="only_score", persist_state="session", width=230,
-        )  # fmt: skip
+            "Score",
+            0.0,
+            1.0,
+            (0.0, 1.0),
+            0.01,
+            key="only_score",
+            persist_state="session",
+            width=230,
+        )
         order = PANEL.order(
             width=250,
             offered=IN_WHOLE_LIBRARY if browsed.whole else None,

@@ -47,7 +47,7 @@ def show(browsed: BrowsedAnalyses, row: FrameRow) -> None:
 
 
 def _elsewhere(browsed: BrowsedAnalyses, row: FrameRow) -> None:
-    """This very face on the other pages."""
+    """Draw links to this very face on the other pages."""
     moment = {"frame": clock(row.time), "face": str(row.track)}
     analysis = {"analysis": str(row.analysis)}
     if browsed.own:

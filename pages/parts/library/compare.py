@@ -22,8 +22,9 @@ SECONDS, SHARE = "Seconds", "Share of the clip"
 
 def show(library: Library, numbers: list[int]) -> None:
     """Draw the comparison; raises LibraryError where one of them is gone."""
-    st.button("All analyses", icon=":material/arrow_back:", on_click=st.query_params.clear,
-              key="back")  # fmt: skip
+    st.button(
+        "All analyses", icon=":material/arrow_back:", on_click=st.query_params.clear, key="back"
+    )
     if not 2 <= len(numbers) <= MOST_COMPARED:
         st.info(
             f"Select two to {MOST_COMPARED} analyses in the library to compare them.",
@@ -53,8 +54,10 @@ def _cards(library: Library, summaries: list[Summary]) -> None:
                 st.image(swatch(TRACK_COLOURS[number]), width=14, alt="")
                 links.link(
                     f"**{summary.id} · {plain(short(summary.name, 30))}**",
-                    f"compared-open-{summary.id}", "analysis", str(summary.id),
-                )  # fmt: skip
+                    f"compared-open-{summary.id}",
+                    "analysis",
+                    str(summary.id),
+                )
             picture = library.thumbnail(summary.id)
             if picture is not None:
                 st.image(picture, width=96, alt="Its strongest face")
@@ -70,9 +73,14 @@ def _timelines(named: list[Named]) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.subheader("Scores over time", anchor=False, width="stretch")
         axis = st.segmented_control(
-            "Time as", [SECONDS, SHARE], default=SECONDS, key="compare_axis", required=True,
-            persist_state="session", label_visibility="collapsed",
-        )  # fmt: skip
+            "Time as",
+            [SECONDS, SHARE],
+            default=SECONDS,
+            key="compare_axis",
+            required=True,
+            persist_state="session",
+            label_visibility="collapsed",
+        )
     st.plotly_chart(
         timelines(named, share=axis == SHARE),
         key="compared-timelines",
@@ -148,9 +156,12 @@ def _numbers(found: Comparison) -> None:
             st.metric("Mean change of the score", f"{found.mean_change:+.3f}", width="content")
         if found.largest is not None:
             st.metric(
-                "Largest change", f"{found.largest.change:+.3f}", width="content",
+                "Largest change",
+                f"{found.largest.change:+.3f}",
+                width="content",
                 help=f"At {clock(found.largest.time)}, face {found.largest.after.track}",
-            )  # fmt: skip
+            )
         if found.only_before or found.only_after:
-            st.metric("Faces in one only", f"{found.only_before + found.only_after:,}",
-                      width="content")  # fmt: skip
+            st.metric(
+                "Faces in one only", f"{found.only_before + found.only_after:,}", width="content"
+            )
