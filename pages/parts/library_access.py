@@ -47,7 +47,7 @@ def _analysis(_library: Library, whose: tuple[str, str], number: int) -> Analysi
 
 def analysis(library: Library, number: int) -> Analysis:
     """Return a kept analysis, read once; raises LibraryError."""
-    return _analysis(library, _whose(library), id)
+    return _analysis(library, _whose(library), number)
 
 
 @st.cache_data(ttl=60, max_entries=64, show_spinner="Looking for the clip…")
@@ -57,7 +57,7 @@ def _clip(_library: Library, whose: tuple[str, str], number: int) -> Path | None
 
 def clip(library: Library, number: int) -> Path | None:
     """Return the file of a kept analysis's clip, where it is unchanged; raises LibraryError."""
-    return _clip(library, _whose(library), id)
+    return _clip(library, _whose(library), number)
 
 
 def pictures(library: Library, number: int) -> DisplayPictures:

@@ -99,7 +99,9 @@ def test_every_page_asks_before_it_shows_anything() -> None:
     """Also the page that is written tomorrow: `navigation.require()` comes before all else."""
     for path, *_ in navigation.PAGES:
         lines = (ROOT / path).read_text(encoding="utf-8").splitlines()
-        calls = [line for line in lines if re.match(r"(st|navigation|session|library_access)\.", line)]
+        calls = [
+            line for line in lines if re.match(r"(st|navigation|session|library_access)\.", line)
+        ]
         assert calls[0] == "navigation.require()", path
 
 
