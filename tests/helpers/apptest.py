@@ -25,6 +25,14 @@ def open_page(page: str, **parameters: str) -> AppTest:
 
 def words(app: AppTest) -> str:
     """Return everything the page says."""
-    said = [*app.title, *app.subheader, *app.markdown, *app.caption, *app.info, *app.warning,
-            *app.error, *app.toast]  # fmt: skip
+    said = [
+        *app.title,
+        *app.subheader,
+        *app.markdown,
+        *app.caption,
+        *app.info,
+        *app.warning,
+        *app.error,
+        *app.toast,
+    ]
     return "\n".join(str(element.value) for element in said)

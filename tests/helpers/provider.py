@@ -129,8 +129,14 @@ class _Handler(BaseHTTPRequestHandler):
             access = secrets.token_urlsafe(24)
             self.provider.tokens.append(access)
             token = self.provider.id_token(asked)
-            self._json({"access_token": access, "token_type": "Bearer", "expires_in": 600,
-                        "id_token": token})  # fmt: skip
+            self._json(
+                {
+                    "access_token": access,
+                    "token_type": "Bearer",
+                    "expires_in": 600,
+                    "id_token": token,
+                }
+            )
 
     def _client_is_known(self) -> bool:
         kind, _, coded = self.headers.get("Authorization", "").partition(" ")

@@ -23,9 +23,13 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 MAC = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
 # Without these Chromium looks for updates and accounts, which a closed network refuses.
 QUIET = (
-    "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-)  # fmt: skip
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
 
 
 @dataclass(frozen=True)
@@ -62,13 +66,23 @@ def serve(
     ours.pop("DATABASE_URL", None)
     with log.open("w") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "streamlit", "run", "server.py",
-             "--server.port", str(port), "--server.headless", "true", *options],
+            [
+                sys.executable,
+                "-m",
+                "streamlit",
+                "run",
+                "server.py",
+                "--server.port",
+                str(port),
+                "--server.headless",
+                "true",
+                *options,
+            ],
             cwd=ROOT,
             env={**ours, **(environment or {})},
             stdout=output,
             stderr=subprocess.STDOUT,
-        )  # fmt: skip
+        )
     url = f"http://localhost:{port}"
     try:
         _wait(url, process, log)

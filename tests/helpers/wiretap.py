@@ -33,8 +33,10 @@ def possible() -> bool:
         file = Path(folder) / "packets"
         done = subprocess.run(
             [*UNSHARE, sys.executable, __file__, str(file), "true"],
-            check=False, capture_output=True, timeout=30,
-        )  # fmt: skip
+            check=False,
+            capture_output=True,
+            timeout=30,
+        )
         return done.returncode == 0
 
 

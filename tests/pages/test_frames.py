@@ -115,8 +115,10 @@ def test_orders_of_the_whole_library_are_those_that_have_an_index(two: tuple[int
     assert not app.exception
     assert app.selectbox(key="frame_order").value == "In order"
     assert app.selectbox(key="frame_order").options == [
-        "In order", "Highest score first", "Lowest score first",
-    ]  # fmt: skip
+        "In order",
+        "Highest score first",
+        "Lowest score first",
+    ]
 
 
 def test_where_nothing_matches_one_sentence_says_so(two: tuple[int, int]) -> None:

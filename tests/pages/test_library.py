@@ -114,6 +114,17 @@ def test_where_nothing_matches_one_click_shows_everything(five: dict[str, int]) 
     assert len(names(app)) == 5
 
 
+def test_a_filter_of_zero_can_be_cleared(five: dict[str, int]) -> None:
+    app = open_page("library")
+    app.number_input(key="library_most").set_value(0).run()
+    assert names(app) == ["none.mp4"]
+    clear = next(button for button in app.button if button.label == "Clear")
+    assert not clear.disabled
+    clear.click().run()
+    assert len(names(app)) == 5
+    assert next(button for button in app.button if button.label == "Clear").disabled
+
+
 def test_pages(library: Library) -> None:
     for number in range(45):
         kind = "press" if number % 10 == 1 else "x"
@@ -156,10 +167,12 @@ def test_names_of_strangers_are_shown_as_they_are(library: Library) -> None:
     library.set_note(id, HOSTILE)
     library.set_tags([id], ["[x](http://evil.test)"])
     for app in (open_page("library"), open_page("library", analysis=str(id))):
-        for text in [*(element.value for element in app.markdown),
-                     *(element.value for element in app.caption),
-                     *(element.value for element in app.subheader),
-                     *(button.label for button in app.button)]:  # fmt: skip
+        for text in [
+            *(element.value for element in app.markdown),
+            *(element.value for element in app.caption),
+            *(element.value for element in app.subheader),
+            *(button.label for button in app.button),
+        ]:
             assert not re.search(r"(?<!\\)<img|(?<!\\)\]\(http|\*\*b\*\*", text)
 
 
@@ -170,8 +183,11 @@ def test_an_analysis_opens_by_its_number(five: dict[str, int], library: Library)
     assert "Strong evidence of manipulation" in said
     assert "The clip itself was not kept" in said
     assert {button.label for button in app.get("download_button")} >= {
-        "Report (PDF)", "Result (JSON)", "Scores (CSV)", "Scores (Parquet)",
-    }  # fmt: skip
+        "Report (PDF)",
+        "Result (JSON)",
+        "Scores (CSV)",
+        "Scores (Parquet)",
+    }
     app.text_area(key=f"note-{id}").set_value("ask the agency").run()
     assert library.summary(id).note == "ask the agency"
     app.session_state[f"tags-{id}"] = ["agency"]
@@ -198,8 +214,10 @@ def test_a_link_to_nothing_gets_one_sentence_and_the_way_back(
 
 def test_two_versions_of_one_clip_are_compared_face_by_face(library: Library) -> None:
     clip = "c" * 64
-    ids = [library.add(example("one.mp4", seed=seed, clip=clip, version=version), Drawn())
-           for seed, version in ((0, "v0"), (0, "v1"), (7, "v1"))]  # fmt: skip
+    ids = [
+        library.add(example("one.mp4", seed=seed, clip=clip, version=version), Drawn())
+        for seed, version in ((0, "v0"), (0, "v1"), (7, "v1"))
+    ]
     app = open_page("library", compare=f"{ids[0]},{ids[2]}")
     said = words(app)
     assert "2 analyses compared" in said

@@ -44,8 +44,9 @@ def test_with_all_files(folder: Path) -> None:
     assert charts(app) == 5
     assert len(app.dataframe) >= 9
     assert [button.label for button in app.get("download_button")] == [
-        "Download model card (Markdown)", "Download model card (JSON)",
-    ]  # fmt: skip
+        "Download model card (Markdown)",
+        "Download model card (JSON)",
+    ]
     assert NO_GROUPS in said
     assert "A \\<b\\>note\\</b\\> of the evaluation" in said
 
