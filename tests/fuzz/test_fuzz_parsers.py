@@ -31,7 +31,7 @@ from detector.library.types import FRAME_SORTS, LIBRARY_SORTS, FrameFilter, Libr
 from detector.limits import Limits
 from detector.report import export, tables
 from detector.result import Analysis
-from tests.helpers.apptest import opened, words
+from tests.helpers.apptest import open_page, words
 from tests.helpers.examples import Drawn, example
 
 EXAMPLES = int(os.environ.get("VERIFRAME_FUZZ_EXAMPLES", "150"))
@@ -353,7 +353,7 @@ def test_a_page_survives_any_link(page: str) -> None:
         library.add(example())
     for place, value in enumerate(HOSTILE):
         names = ("analysis", "compare", "track", "unknown")
-        app = opened(page, **{names[place % 2]: value, names[2 + place % 2]: value})
+        app = open_page(page, **{names[place % 2]: value, names[2 + place % 2]: value})
         assert not app.exception
         assert "Traceback" not in words(app)
 

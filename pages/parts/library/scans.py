@@ -14,7 +14,8 @@ from detector.jobs.folder import FolderOutcome, FolderScan, find_clips
 from detector.jobs.rescan import Rescanned, rescan_all
 from detector.library.store import Library
 from detector.settings import DEFAULT_FRAMES, Settings
-from pages.parts import links, login, session
+from pages.parts import login, session
+from pages.parts.library import links
 from pages.parts.text import plain, short
 
 MOST_LISTED = 100  # clips that failed, on the page
@@ -39,7 +40,7 @@ def _board() -> _Board:
 
 
 def show(library: Library) -> None:
-    """What runs in the background and what came of it; nothing where nothing does."""
+    """Draw what runs in the background and what came of it; nothing where nothing does."""
     board = _board()
     running = any(task is not None and not task.finished for task in (board.scan, board.rescan))
 
@@ -148,8 +149,8 @@ def _dismiss(which: str) -> None:
 
 
 def offer_scan(library: Library) -> None:
-    """Fields to scan a folder with, and the button; not where people log in from elsewhere."""
-    if login.wanted():
+    """Draw the fields to scan a folder with; not where people log in from elsewhere."""
+    if login.is_required():
         return
     with st.expander("Scan a folder", icon=":material/create_new_folder:", key="scan-folder"):
         st.markdown(
@@ -191,7 +192,7 @@ def _start_scan(library: Library) -> None:
 
 
 def offer_rescan(library: Library, ids: list[int], **button: Any) -> None:
-    """A button that scans kept analyses again."""
+    """Draw a button that scans kept analyses again."""
     board = _board()
     busy = board.rescan is not None and not board.rescan.finished
     st.button(
