@@ -413,7 +413,7 @@ class Impostor:
         return None
 
 
-OPENED = {"is": "open", "frames": 2, "size": [4, 3], "layers": []}
+OPENED = {"is": "open", "frames": 2, "size": [4, 3], "defences": []}
 TIMES = np.array([0.0, 0.04]).tobytes()
 LIES: dict[str, list[tuple[dict[str, object], bytes]]] = {
     "no answer": [],

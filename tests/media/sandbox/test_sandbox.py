@@ -24,8 +24,8 @@ out = os.dup(1)
 network = linux.leave_network()
 file = os.open(clip, os.O_RDONLY)
 started = os.getpid()
-layers = sandbox.close_in(file, Limits(memory=1 << 30), 60, network=network, parent=False,
-                       callbacks=CALLBACKS)
+defences = sandbox.close_in(file, Limits(memory=1 << 30), 60, network=network, parent=False,
+                            callbacks=CALLBACKS)
 os.close(file)
 libc = ctypes.CDLL(None, use_errno=True)
 def call(number, *arguments):
@@ -185,9 +185,9 @@ def test_numbers_of_calls_are_no_others() -> None:
 
 
 def test_each_layer_says_what_it_does_or_why_not() -> None:
-    held = sandbox._layers(Limits(), True, 7, True, True, True)
+    held = sandbox._defences(Limits(), True, 7, True, True, True)
     assert tuple(layer.name for layer in held) == sandbox.DEFENCES
-    bare = sandbox._layers(Limits(), False, 0, False, False, False)
+    bare = sandbox._defences(Limits(), False, 0, False, False, False)
     assert not any(layer.holds for layer in bare if layer.name not in ("memory", "time"))
     for layer in (*held, *bare):
         assert layer.about
@@ -195,8 +195,8 @@ def test_each_layer_says_what_it_does_or_why_not() -> None:
 
 
 def test_what_holds_and_what_does_not_are_lines() -> None:
-    held = sandbox._layers(Limits(), True, 7, True, True, True)
-    bare = sandbox._layers(Limits(), False, 0, False, False, False)
+    held = sandbox._defences(Limits(), True, 7, True, True, True)
+    bare = sandbox._defences(Limits(), False, 0, False, False, False)
     assert "files: reads the clip and Python's libraries, writes nowhere (Landlock 7)" in (
         sandbox.lines(held)
     )
