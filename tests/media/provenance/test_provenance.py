@@ -41,9 +41,14 @@ def signed(tmp_path: Path, chain: Chain) -> Path:
 
 
 def write_clip(
-    path: Path, *, tags: dict[str, str] | None = None, video_tags: dict[str, str] | None = None,
-    codec: str = "mpeg4", trim: int = 0, options: dict[str, str] | None = None,
-) -> Path:  # fmt: skip
+    path: Path,
+    *,
+    tags: dict[str, str] | None = None,
+    video_tags: dict[str, str] | None = None,
+    codec: str = "mpeg4",
+    trim: int = 0,
+    options: dict[str, str] | None = None,
+) -> Path:
     """A clip of noise, 25 frames; with `trim`, an edit list hides the first frames."""
     rng = np.random.default_rng(1)
     with av.open(str(path), "w", options=options or {}) as container:
@@ -252,8 +257,16 @@ def test_edits_in_plain_words(tmp_path: Path, chain: Chain) -> None:
 
 def test_what_went_into_a_file_is_named(tmp_path: Path, chain: Chain, signed: Path) -> None:
     path = tmp_path / "second.mp4"
-    sign(signed, path, chain, manifest(ingredients=[{"title": "first.mp4", "relationship":
-         "componentOf", "format": "video/mp4"}]))  # fmt: skip
+    sign(
+        signed,
+        path,
+        chain,
+        manifest(
+            ingredients=[
+                {"title": "first.mp4", "relationship": "componentOf", "format": "video/mp4"}
+            ]
+        ),
+    )
     found = read_credentials(path)
     assert found.state == "valid"
     assert "first.mp4" in found.ingredients
