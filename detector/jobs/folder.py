@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from detector.analysis.engine import Engine, expected_fingerprint
+from detector.analysis.engine import Engine
 from detector.analysis.scan import Progress, scan
 from detector.concurrency import threads
 from detector.errors import Cancelled, ClipError, DetectorError, LibraryError
@@ -143,7 +143,7 @@ def scan_files(
     """
     settings, engine = settings or Settings(), engine or Engine()
     engine.warm_up(settings)  # missing weights are one error, not one for each clip
-    known_as = expected_fingerprint(settings, engine)
+    known_as = engine.models_for(settings).fingerprint
     waiting = tuple(paths)
     files: list[FileOutcome] = []
 

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from detector.analysis.engine import Engine, expected_fingerprint
+from detector.analysis.engine import Engine
 from detector.analysis.scan import Progress, scan
 from detector.concurrency.task import CancelCallback, ProgressCallback
 from detector.errors import Cancelled, DetectorError, LibraryError
@@ -113,7 +113,7 @@ def rescan(
         )
     settings, engine = settings or Settings(), engine or Engine()
     old = library.summary(id)
-    found = library.find(old.sha256, expected_fingerprint(settings, engine))
+    found = library.find(old.sha256, engine.models_for(settings).fingerprint)
     if found is not None:
         return found.id
     with tempfile.TemporaryDirectory(prefix="veriframe-") as folder:

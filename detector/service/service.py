@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from detector.analysis.engine import expected_fingerprint
 from detector.concurrency import threads
 from detector.errors import DetectorError, LibraryError, QueueFull, ServiceError
 from detector.jobs.queue import UNEXPECTED, Job, Jobs
@@ -138,7 +137,7 @@ class Service:
         """
         try:
             settings = dataclasses.replace(settings, models=get_model(settings.models).name)
-            fingerprint = expected_fingerprint(settings, self.jobs.engine)
+            fingerprint = self.jobs.engine.models_for(settings).fingerprint
             key = hashlib.sha256("\0".join((owner, sha256, fingerprint)).encode()).hexdigest()
             record = JobRecord(
                 id=new_id(), owner=owner, token=token, key=key, state="waiting", name=name,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from detector.analysis.engine import Engine, expected_fingerprint
+from detector.analysis.engine import Engine
 from detector.analysis.scan import scan
 from detector.commands.cli import main
 from detector.errors import ClipError, LibraryError
@@ -73,7 +73,7 @@ def test_folders_without_clips_are_named(folder: Path, tmp_path: Path) -> None:
 def test_what_is_expected_is_what_analyses_carry(engine: Engine) -> None:
     for settings in (TWO, Settings(frames=3, face_detector="blazeface-short")):
         analysis = scan(SAMPLES / "grid_bbaf2n.mp4", settings, engine)
-        assert expected_fingerprint(settings, engine) == fingerprint_of(analysis)
+        assert engine.models_for(settings).fingerprint == fingerprint_of(analysis)
 
 
 def test_folder_is_kept_and_errors_are_listed(
