@@ -195,7 +195,7 @@ class Service:
     def ahead(self, id: str) -> int:
         """Analyses of this process that begin before this one."""
         live = self._live.get(id)
-        return 0 if live is None else self.jobs.position(live.job)
+        return 0 if live is None else live.job.ahead
 
     def delete(self, id: str, owner: str) -> bool:
         """Stop a job and remove its clip, its record and its analysis; False where none is."""
@@ -397,10 +397,10 @@ def _as_it_is(live: _Live) -> JobRecord:
     job = live.job
     if job.status == "waiting":
         return live.record
-    done, total = job.progress
+    progress = job.progress
     started = live.record.started_at or time.time() - job.seconds
     return dataclasses.replace(
-        live.record, state="running", started_at=started, done=done, total=total
+        live.record, state="running", started_at=started, done=progress.done, total=progress.total
     )
 
 
