@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import detector
-from detector.analysis.engine import Engine, describe
+from detector.analysis.engine import Engine
 from detector.analysis.scan import Progress, scan
 from detector.errors import ReportError
 from detector.files import sha256_of
@@ -106,7 +106,7 @@ def verify(
         other = Difference("the clip", "its SHA-256", report.clip.sha256, found)
         return Verification((other,), 0, None, SAME_BACKEND, ())
     settings = _settings(report)
-    here = describe(engine.scorer(settings.backend, settings.models))
+    here = engine.models_for(settings).models
     tolerance, notes = _conditions(report, here)
     others = tuple(_model_differences(report, here))
     if others:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import detector
-from detector.analysis.engine import Engine, describe, expected_fingerprint
+from detector.analysis.engine import Engine
 from detector.cluster.connection import ROOT, Node
 from detector.cluster.target import Target
 from detector.errors import ClusterError, DetectorError, ModelError
@@ -118,10 +118,10 @@ def _agreed(settings: Settings) -> Agreed | str:
     engine = Engine()
     try:
         engine.face_detector(settings.face_detector)
-        scorer = engine.scorer(settings.backend, settings.models)
-        backend = backend_named(scorer.backend, scorer.precision, scorer.device)
-        version = ", ".join(f"{model.name} {model.version}" for model in describe(scorer))
-        fingerprint = expected_fingerprint(replace(settings, backend=backend), engine)
+        loaded = engine.models_for(settings)
     except DetectorError as error:
         return str(error)
-    return Agreed(backend, fingerprint, version)
+    scorer = loaded.scorer
+    backend = backend_named(scorer.backend, scorer.precision, scorer.device)
+    version = ", ".join(f"{model.name} {model.version}" for model in loaded.models)
+    return Agreed(backend, loaded.fingerprint, version)

@@ -40,7 +40,7 @@ def test_analyses_are_whole(library: Library) -> None:
 
 def test_they_are_found_by_tag_note_and_weights(library: Library) -> None:
     first, second = library.summary(1), library.summary(2)
-    assert library.ids() == (2, 1)
+    assert library.ids() == (1, 2)
     assert library.ids(LibraryFilter(tags=["urgent"])) == (1,)
     assert library.ids(LibraryFilter(text="caller")) == (1,)
     assert (first.tags, first.note) == (("desk", "urgent"), "From a caller")

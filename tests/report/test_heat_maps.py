@@ -14,7 +14,7 @@ from detector.analysis.scan import scan
 from detector.library.store import Library
 from detector.pictures.folder import PictureFolder
 from detector.report.heat_maps import heat_maps
-from detector.report.pdf import document
+from detector.report.pdf import sections
 from detector.report.pdf.sections import strongest
 from detector.result import Analysis
 from detector.settings import Settings
@@ -32,7 +32,7 @@ def scanned(
 def test_the_strongest_faces_get_a_map(
     scanned: tuple[Analysis, PictureFolder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(document, "STRONGEST", 2)
+    monkeypatch.setattr(sections, "STRONGEST", 2)
     analysis, pictures = scanned
     maps = heat_maps(analysis, pictures)
     assert list(maps) == [(frame.index, face.track) for frame, face in strongest(analysis, 2)]

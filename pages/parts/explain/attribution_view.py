@@ -61,8 +61,8 @@ def show(chosen: Chosen, wanted: list[Wanted], test: bool) -> None:
     cards()
 
 
-def _tasks() -> dict[tuple, Task[Any]]:
-    tasks: dict[tuple, Task[Any]] = st.session_state.setdefault("explaining", {})
+def _tasks() -> dict[tuple, Task[float, Any]]:
+    tasks: dict[tuple, Task[float, Any]] = st.session_state.setdefault("explaining", {})
     return tasks
 
 
@@ -77,12 +77,12 @@ def _step(chosen: Chosen, want: Wanted, test: bool) -> bool:
     tasks = _tasks()
     first, second = (chosen.key, want, "map"), (chosen.key, want, "test")
     if first not in tasks:
-        tasks[first] = Task(_work_of_map(chosen, want))
+        tasks[first] = Task(_work_of_map(chosen, want), 0.0, name="explain")
     done = tasks[first]
     if not done.finished:
         return True
     if test and done.result is not None and second not in tasks:
-        tasks[second] = Task(_work_of_test(chosen, want, done.result))
+        tasks[second] = Task(_work_of_test(chosen, want, done.result), 0.0, name="explain")
     return second in tasks and not tasks[second].finished
 
 
@@ -225,21 +225,21 @@ def _test(chosen: Chosen, want: Wanted) -> None:
         )
 
 
-def _waiting(task: Task[Any], doing: str, key: tuple) -> None:
-    begun = _estimates().get(key)
+def _waiting(task: Task[float, Any], doing: str, key: tuple) -> None:
+    begun, share = _estimates().get(key), min(max(task.progress, 0.0), 1.0)
     if begun is None:
         left = ", waiting for its turn"
     else:
         elapsed = time.monotonic() - begun[0]
         # What it has taken so far tells more than the estimate, once some of it is done.
-        whole = elapsed / task.share if task.share > 0.1 else max(begun[1], elapsed)
+        whole = elapsed / share if share > 0.1 else max(begun[1], elapsed)
         left = f", about {clock(whole - elapsed)} left" if whole > QUICK else ""
-    st.progress(task.share, f"{doing}{left}")
+    st.progress(share, f"{doing}{left}")
     name = "-".join(str(part) for part in (key[1].method, key[1].network, key[2]))
     st.button("Stop", key=f"stop-{name}", on_click=task.cancel, icon=":material/stop_circle:")
 
 
-def _stopped(task: Task[Any], key: tuple) -> None:
+def _stopped(task: Task[float, Any], key: tuple) -> None:
     if task.error:
         st.error(plain(task.error), icon=":material/error:")
     else:
