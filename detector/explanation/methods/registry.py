@@ -1,91 +1,53 @@
-"""The attribution methods on offer, and what each of them asks; without torch.
-
-Grad-CAM (Selvaraju et al. 2017), Guided Grad-CAM (the same, with Springenberg et al. 2015),
-Integrated Gradients (Sundararajan et al. 2017), Occlusion (Zeiler and Fergus 2014).
-"""
+"""The attribution methods on offer: a new one is a new file and a line here."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
 
 from detector.errors import ExplanationError
+from detector.explanation.methods.base import Method
+from detector.explanation.methods.grad_cam import GradCam
+from detector.explanation.methods.guided_grad_cam import GuidedGradCam
+from detector.explanation.methods.integrated_gradients import IntegratedGradients
+from detector.explanation.methods.occlusion import Occlusion
 
-GRAD_CAM = "grad-cam"
-GUIDED_GRAD_CAM = "guided-grad-cam"
-INTEGRATED_GRADIENTS = "integrated-gradients"
-OCCLUSION = "occlusion"
-
-
-@dataclass(frozen=True)
-class Method:
-    """One attribution method, for people to choose from.
-
-    Attributes:
-        name: as the command line and links write it.
-        title: as people read it.
-        question: what it answers, one sentence.
-        layered: whether it looks at one layer, which may be chosen.
-        additive: whether its values are parts of the logit, so that sums of them can be held
-            against true changes of the logit (`faithfulness`: infidelity).
-        slow: whether it takes seconds, and so deserves progress and a way to stop.
-    """
-
-    name: str
-    title: str
-    question: str
-    layered: bool
-    additive: bool
-    slow: bool
-
-
-METHODS = {
+METHODS: dict[str, Method] = {
     method.name: method
     for method in (
-        Method(
-            GRAD_CAM,
-            "Grad-CAM",
-            "Which regions does this layer's evidence come from, and does it speak for (red) or "
-            "against (blue) manipulation?",
-            layered=True,
-            additive=False,
-            slow=False,
-        ),
-        Method(
-            GUIDED_GRAD_CAM,
-            "Guided Grad-CAM",
-            "Which fine details, inside the regions that Grad-CAM marks as speaking for "
-            "manipulation, would change the logit?",
-            layered=True,
-            additive=False,
-            slow=False,
-        ),
-        Method(
-            INTEGRATED_GRADIENTS,
-            "Integrated Gradients",
-            "How much does each pixel contribute to the difference between this face's logit and "
-            "that of the same face blurred?",
-            layered=False,
-            additive=True,
-            slow=True,
-        ),
-        Method(
-            OCCLUSION,
-            "Occlusion",
-            "How much does the logit fall (red) or rise (blue) when a square of the face is "
-            "blurred away?",
-            layered=False,
-            additive=True,
-            slow=True,
-        ),
+        GradCam(),
+        GuidedGradCam(),
+        IntegratedGradients(),
+        Occlusion(),
     )
 }
 """Every method by its name, fast ones first."""
 
+FIRST_METHOD = next(iter(METHODS))
+"""What is taken where nobody has chosen."""
+
 
 def method_named(name: str) -> Method:
-    """The method called `name`; raises ExplanationError where there is none."""
+    """Return the method called `name`; raises ExplanationError where there is none."""
     if name not in METHODS:
         raise ExplanationError(
             f"There is no method called {name!r}; choose one of: {', '.join(METHODS)}."
         )
     return METHODS[name]
+
+
+def setting_helps() -> dict[str, str]:
+    """Return what each setting of any method is, with its default, by its name."""
+    helps: dict[str, str] = {}
+    for method in METHODS.values():
+        for setting in method.settings:
+            own = f"{setting.help} ({setting.default})"
+            helps[setting.name] = f"{helps[setting.name]}; {own}" if setting.name in helps else own
+    return helps
+
+
+def check_settings(names: Iterable[str]) -> None:
+    """Raise TypeError where no method has a setting of one of these names."""
+    known = {setting.name for method in METHODS.values() for setting in method.settings}
+    for name in names:
+        if name not in known:
+            raise TypeError(f"no method has a setting {name!r}; there are: {', '.join(known)}")
