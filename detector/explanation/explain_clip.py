@@ -57,8 +57,8 @@ class FaceExplanation:
 
 
 def explain(
-    path: Path,
-    seconds: float,
+    path: Path | str,
+    seconds: float = 0.0,
     method: str = FIRST_METHOD,
     network: str | None = None,
     address: str | None = None,
@@ -87,7 +87,15 @@ def explain(
     Raises:
         ClipError: the clip cannot be read.
         ExplanationError: there is no such face, layer, method or network.
+
+    Examples:
+        >>> from detector import explain
+        >>> found = explain("assets/samples/demo_selfblend_hopper.mp4", 1.0, network="xception")
+        >>> found.explanation.method, found.explanation.map.shape
+        ('grad-cam', (304, 304))
+        >>> left, top, right, bottom = found.face.box
     """
+    path = Path(path)
     from detector.explanation.explainer import Explainer
 
     found_layer = layer(address) if address else None  # a wrong address fails before any work
