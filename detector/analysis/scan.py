@@ -72,6 +72,14 @@ def scan(
         ClipError: the file is no clip that can be analysed.
         ModelError: weights or backend are not there.
         Cancelled: `cancelled` said so.
+
+    Examples:
+        >>> from detector import Settings, scan
+        >>> analysis = scan("assets/samples/demo_selfblend_hopper.mp4", Settings(frames=8))
+        >>> analysis.finding.band
+        'some'
+        >>> [(face.track, face.score > 0.9) for face in analysis.frames[0].faces]
+        [(1, True)]
     """
     settings = settings or Settings()
     engine = engine or Engine()
