@@ -16,7 +16,7 @@ def main(clip: str) -> None:
         # Abstaining is an answer: no face, too few usable frames, too dark, too small ...
         print("not judged:", ", ".join(finding.states))
     else:
-        print(f"{finding.band} evidence, score {finding.score:.2f} (face {finding.track})")
+        print(f"band {finding.band}, score {finding.score:.2f}, face {finding.track}")
     print(*finding.reasons, sep="\n")
 
     # Each face of each frame has a score of its own.

@@ -45,7 +45,7 @@ def test_each_is_short_and_says_how_it_is_started(script: Path) -> None:
 
 def test_scan_a_clip(tmp_path: Path) -> None:
     said = run("examples.scan_a_clip", CLIP, data=tmp_path)
-    assert re.match(r"(little|inconclusive|some|strong) evidence, score 0\.\d\d \(face 0\)\n", said)
+    assert re.match(r"band (little|inconclusive|some|strong), score 0\.\d\d, face 1\n", said)
     assert len(re.findall(r"^ +\d\.\d\d s  face 1  \d\.\d\d", said, re.MULTILINE)) == 16
 
 
