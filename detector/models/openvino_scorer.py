@@ -153,7 +153,8 @@ def convert(spec: NetworkSpec, crop_size: int) -> Any:
             self.network = network
 
         def forward(self, crops: torch.Tensor) -> torch.Tensor:
-            return self.network(normalise(crops, spec))
+            logits: torch.Tensor = self.network(normalise(crops, spec))
+            return logits
 
     example = torch.zeros((2, crop_size, crop_size, 3), dtype=torch.uint8)
     with warnings.catch_warnings():

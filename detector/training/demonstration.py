@@ -73,7 +73,7 @@ def self_blended(image: Image, face: Face, blend: SelfBlend) -> Image:
     altered = _altered(image, face, blend)
     mask = (_mask(image, face, blend) * blend.ratio)[..., None]
     mixed = altered * mask + image.astype(np.float32) * (1 - mask)
-    return np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(mixed), 0, 255), dtype=np.uint8)
 
 
 def pan_and_zoom(
@@ -179,7 +179,7 @@ def make_pair(
 def _middle(face: Face) -> NDArray[np.float64]:
     """Middle of the face: between the eyes and the mouth."""
     points = np.array(face.key_points)
-    return (points[0] + points[1] + 2 * points[3]) / 4
+    return np.asarray((points[0] + points[1] + 2 * points[3]) / 4, dtype=np.float64)
 
 
 def _altered(image: Image, face: Face, blend: SelfBlend) -> NDArray[np.float32]:
@@ -202,7 +202,7 @@ def _altered(image: Image, face: Face, blend: SelfBlend) -> NDArray[np.float32]:
         moved = cv2.GaussianBlur(moved, (0, 0), blend.softness * size)
     coloured = moved * np.array(blend.gains, dtype=np.float32)
     mean = coloured.mean(axis=(0, 1))
-    return ((coloured - mean) * blend.contrast + mean).astype(np.float32)
+    return np.asarray((coloured - mean) * blend.contrast + mean, dtype=np.float32)
 
 
 def _mask(image: Image, face: Face, blend: SelfBlend) -> NDArray[np.float32]:
