@@ -1,4 +1,4 @@
-"""Where Veriframe keeps what belongs to the person: the library, and models of their own."""
+"""Files: where Veriframe's own and the person's lie, writing one whole, and its hash."""
 
 from __future__ import annotations
 
@@ -11,9 +11,14 @@ from pathlib import Path
 
 from detector.errors import ReportError
 
+PACKAGE = Path(__file__).resolve().parent
+ROOT = PACKAGE.parent
+ASSETS = ROOT / "assets"
+MODELS = ASSETS / "models"
+
 
 def data_folder() -> Path:
-    """Where Veriframe keeps things: `VERIFRAME_DATA`, or the user's data folder."""
+    """Return where Veriframe keeps things: `VERIFRAME_DATA`, or the user's data folder."""
     chosen = os.environ.get("VERIFRAME_DATA")
     if chosen:
         return Path(chosen).expanduser()
@@ -56,15 +61,7 @@ def _unwritable(path: Path, error: OSError) -> ReportError:
     )
 
 
-PACKAGE = Path(__file__).resolve().parent
-ROOT = PACKAGE.parent
-ASSETS = ROOT / "assets"
-
-
-MODELS = ASSETS / "models"
-
-
 def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, hex, read in pieces."""
+    """Return the SHA-256 of a file, hex; it is read in pieces."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

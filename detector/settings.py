@@ -24,7 +24,7 @@ class Settings:
         frames: frames to analyse, evenly over time; None for every frame.
         face_detector: one of `DETECTORS`.
         backend: one of `BACKENDS`.
-        models: name of an installed ensemble, see `detector.models.registry`; "" for the default.
+        models: name of an installed ensemble, see `detector.models.installed`; "" for the default.
 
     Examples:
         >>> from detector import Settings

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-import detector
 from detector.analysis.aggregation import WORDS, aggregate
 from detector.faces.face import MIN_SCORE
 from detector.faces.quality import why_unusable
@@ -36,6 +35,7 @@ from detector.result import (
     Track,
 )
 from detector.settings import Settings
+from detector.version import __version__
 from detector.wording import NOT_CALIBRATED, STATE_MEANING, clock
 
 # A band above inconclusive needs this share of the usable frames at or above its limit.
@@ -219,7 +219,7 @@ def assemble(
     tracks = build_tracks(frames, clip, ensemble.bands, ensemble.networks, ensemble.aggregation)
     return Analysis(
         schema_version=SCHEMA_VERSION,
-        software=detector.__version__,
+        software=__version__,
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         clip=clip,
         sampling=Sampling(

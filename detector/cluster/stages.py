@@ -21,12 +21,11 @@ import numpy as np
 
 from detector.analysis.engine import Engine, describe
 from detector.analysis.finding import assemble
-from detector.analysis.scan import nothing_decoded, scored_frame
+from detector.analysis.scan import scored_frame, search_frames
 from detector.cluster.plan import ClipOutcome, LookedAt, Plan, Scores
 from detector.cluster.serialize import from_bytes, to_bytes
 from detector.cluster.source import SourceClip, file_system, is_address
 from detector.errors import ClipError, DetectorError
-from detector.faces.tracking import Tracker, track_faces
 from detector.media.clip import check_size, shortened
 from detector.media.sandboxed_clip import open_clip
 from detector.models import installed
@@ -104,30 +103,20 @@ def look_at(source: SourceClip, plan: Plan) -> tuple[LookedAt, Crops]:
 
 def _look_at(source: SourceClip, path: Path, name: str, plan: Plan) -> tuple[LookedAt, Crops]:
     settings, ensemble = plan.settings, _ensemble(plan.settings.models)
-    faces_of = _engine().face_detector(settings.face_detector)
-    tracker = Tracker()
+    detector = _engine().face_detector(settings.face_detector)
     frames, crops = [], []
     decode = detect = 0.0
     with open_clip(path, name, plan.limits) as reader:
-        sampled = reader.sample(settings.frames)
-        while True:
-            started = time.perf_counter()
-            frame = next(sampled, None)
-            decoded = time.perf_counter()
-            decode += decoded - started
-            if frame is None:
-                break
-            found, cut = track_faces(frame, faces_of.detect(frame.image), tracker, ensemble)
-            frames.append(found)
-            crops.extend(cut)
-            detect += time.perf_counter() - decoded
+        for one in search_frames(reader, settings.frames, detector, ensemble):
+            frames.append(one.faces)
+            crops.extend(one.crops)
+            decode += one.decode
+            detect += one.detect
             if len(crops) > MOST_CROPS:
                 raise ClipError(
                     f"“{reader.label}” shows more than {MOST_CROPS:,} faces in its frames, too "
                     "many for a worker's memory; choose fewer frames, or scan it without --ray."
                 )
-        if not frames:
-            raise nothing_decoded(reader.label)
         clip = reader.describe()
     side = ensemble.crop_size
     stacked = np.stack(crops) if crops else np.zeros((0, side, side, 3), np.uint8)

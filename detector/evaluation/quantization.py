@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 
-import detector
 from detector.datasets.labelled import Labelled
 from detector.datasets.pictures import crop_from_frame, read_picture
 from detector.errors import DetectorError, ModelError
@@ -40,6 +39,7 @@ from detector.models.networks.registry import NETWORKS
 from detector.models.openvino_scorer import OpenVinoScorer, convert
 from detector.models.scorer import Crops, Logits, in_batches
 from detector.models.spec import EnsembleSpec, NetworkSpec, QuantizedSpec, read_ensemble
+from detector.version import __version__
 
 FILE = ASSETS / "model_card" / "quantization.json"
 ALLOWED_DIFFERENCE = 0.35  # mean |int8 - float32| of a network's logits, over all crops
@@ -212,7 +212,7 @@ def build(
         say("Comparing with float32…")
         full, quick = OpenVinoScorer(ensemble, "f32"), OpenVinoScorer(trial, "int8")
         report = Quantization(
-            software={"veriframe": detector.__version__, "nncf": nncf.__version__,
+            software={"veriframe": __version__, "nncf": nncf.__version__,
                       "openvino": openvino.__version__.split("-")[0]},
             weights={network.name: network.sha256 for network in ensemble.networks},
             models=hashes,

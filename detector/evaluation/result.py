@@ -21,11 +21,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
-import detector
 from detector.errors import EvaluationError
 from detector.files import ASSETS, atomic_write
 from detector.models.scorer import Scorer
 from detector.models.spec import NetworkSpec
+from detector.version import __version__
 
 MODEL_CARD = ASSETS / "model_card"
 VERSION = "1.0"
@@ -506,7 +506,7 @@ def run_of(scorer: Scorer, *, frames: int, data: UsedData, seed: int, resamples:
     """A run with this scorer."""
     ensemble, bands = scorer.ensemble, scorer.ensemble.bands
     return Run(
-        software=detector.__version__,
+        software=__version__,
         ensemble=ensemble.version,
         models=tuple(UsedModel.of(network) for network in ensemble.networks),
         backend=scorer.backend,

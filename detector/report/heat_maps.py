@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from detector.errors import DetectorError
-from detector.explanation.methods.registry import GRAD_CAM
+from detector.explanation.methods.grad_cam import GradCam
 from detector.media.clip import Image
 from detector.models.networks.registry import ENSEMBLE
 from detector.models.spec import read_ensemble
@@ -12,7 +12,7 @@ from detector.result import Analysis
 
 
 def heat_maps(analysis: Analysis, pictures: DisplayPictures) -> dict[tuple[int, int], Image]:
-    """Grad-CAM of the ensemble over the strongest faces, for `detector.report.export.to_pdf`.
+    """Lay Grad-CAM of the ensemble over the strongest faces, for `detector.report.export.to_pdf`.
 
     Args:
         analysis: what is reported.
@@ -27,18 +27,16 @@ def heat_maps(analysis: Analysis, pictures: DisplayPictures) -> dict[tuple[int, 
         installed = {network.name: network.sha256 for network in read_ensemble().networks}
         if not pictures.exact or installed != {m.name: m.sha256 for m in analysis.models}:
             return {}
-        from detector.explanation.explainer import Explainer  # torch, and
-        from detector.report.pdf.sections import (  # reportlab: only for a report
-            STRONGEST,
-            strongest,
-        )
+        # Matplotlib and ReportLab take long to load: only where a report is made.
+        from detector.explanation.explainer import Explainer
+        from detector.report.pdf.sections import STRONGEST, strongest
 
         explainer = Explainer.load()
         maps = {}
         for frame, face in strongest(analysis, STRONGEST):
             crop = pictures.face(frame.index, face.track)
             if crop is not None:
-                found = explainer.attribute(crop, GRAD_CAM, ENSEMBLE)
+                found = explainer.attribute(crop, GradCam.name, ENSEMBLE)
                 maps[frame.index, face.track] = found.overlay(crop)
     except DetectorError:
         return {}

@@ -20,7 +20,6 @@ from starlette.concurrency import run_in_threadpool
 from starlette.routing import Mount
 from starlette.types import ASGIApp
 
-import detector
 from detector.errors import LibraryError, QueueFull
 from detector.limits import Limits
 from detector.models.installed import list_models
@@ -33,6 +32,7 @@ from detector.service.service import Service
 from detector.service.tokens import Token
 from detector.service.upload import FORM_OVERHEAD, BadForm, receive, too_large
 from detector.service.views import JobPage, JobView, ModelsView, SentOptions, job_view, models_view
+from detector.version import __version__
 
 BASE = "/api/v1"
 LOOK_EVERY = 0.05  # seconds between two looks at a job that somebody follows
@@ -67,7 +67,7 @@ def create_api(service: Callable[[], Service], limits: Limits | None = None) -> 
     """
     api = FastAPI(
         title="Veriframe",
-        version=detector.__version__,
+        version=__version__,
         description=_DESCRIPTION,
         docs_url=None,  # their scripts would come from another server
         redoc_url=None,

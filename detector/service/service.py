@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from detector.analysis.engine import expected_fingerprint
 from detector.concurrency import threads
 from detector.errors import DetectorError, LibraryError, QueueFull, ServiceError
 from detector.jobs.queue import UNEXPECTED, Job, Jobs
@@ -138,7 +137,7 @@ class Service:
         """
         try:
             settings = dataclasses.replace(settings, models=get_model(settings.models).name)
-            fingerprint = expected_fingerprint(settings, self.jobs.engine)
+            fingerprint = self.jobs.engine.models_for(settings).fingerprint
             key = hashlib.sha256("\0".join((owner, sha256, fingerprint)).encode()).hexdigest()
             record = JobRecord(
                 id=new_id(), owner=owner, token=token, key=key, state="waiting", name=name,
@@ -196,7 +195,7 @@ class Service:
     def ahead(self, id: str) -> int:
         """Analyses of this process that begin before this one."""
         live = self._live.get(id)
-        return 0 if live is None else self.jobs.position(live.job)
+        return 0 if live is None else live.job.ahead
 
     def delete(self, id: str, owner: str) -> bool:
         """Stop a job and remove its clip, its record and its analysis; False where none is."""
@@ -398,10 +397,10 @@ def _as_it_is(live: _Live) -> JobRecord:
     job = live.job
     if job.status == "waiting":
         return live.record
-    done, total = job.progress
+    progress = job.progress
     started = live.record.started_at or time.time() - job.seconds
     return dataclasses.replace(
-        live.record, state="running", started_at=started, done=done, total=total
+        live.record, state="running", started_at=started, done=progress.done, total=progress.total
     )
 
 

@@ -15,7 +15,7 @@ import psutil
 import pyarrow.parquet
 import pytest
 
-from detector.analysis.engine import Engine, expected_fingerprint
+from detector.analysis.engine import Engine
 from detector.analysis.scan import scan
 from detector.cluster import scan as cluster_module
 from detector.cluster.connection import cluster
@@ -164,7 +164,7 @@ def test_rows_say_what_analyse_says(scanned: Scanned, engine: Engine) -> None:
         )  # fmt: skip
         assert found.models == alone.models
         assert row["sha256"] == alone.clip.sha256
-        assert row["fingerprint"] == expected_fingerprint(FOUR, engine)
+        assert row["fingerprint"] == engine.models_for(FOUR).fingerprint
         assert row["model_version"] == ", ".join(f"{m.name} {m.version}" for m in alone.models)
         assert str(row["date"]) == row["created"][:10] or row["created"] > str(row["date"])
         assert (row["tracks"], row["frames"]) == (len(alone.tracks), len(alone.frames))

@@ -203,7 +203,7 @@ def test_progress_and_scores_are_shown_while_it_runs(
     job = upload(app, clip, "their clip.mp4")
     assert "Analysing their clip\\.mp4" in [heading.value for heading in app.subheader]
     gate.release(9)
-    while job.progress[0] < 8:
+    while job.progress.done < 8:
         assert not job.wait(0.01)
     app.run()
     assert app.get("progress")[0].proto.value == 25

@@ -8,7 +8,6 @@ from detector.figures.timeline import timeline
 from detector.jobs.queue import Job
 from detector.models.installed import get_model
 from detector.wording import clock
-from pages.parts import session
 from pages.parts.text import plain, short
 
 
@@ -20,9 +19,9 @@ def follow(job: Job) -> None:
         if job.finished:
             st.rerun()
         st.subheader(f"Analysing {plain(short(job.name))}")
-        done, total = job.progress
+        done, total = job.progress.done, job.progress.total
         if job.status == "waiting":
-            ahead = session.models().position(job)
+            ahead = job.ahead
             text = f"Waiting: {ahead} before yours" if ahead else "Waiting for a free place"
             st.progress(0.0, text)
         elif not total:
@@ -31,9 +30,9 @@ def follow(job: Job) -> None:
             left = job.seconds / max(done, 1) * (total - done)
             st.progress(done / total, f"Frame {done} of {total}, about {clock(left)} left")
         st.button("Stop", on_click=job.cancel, icon=":material/stop_circle:", key="stop")
-        if any(frame.faces for frame in job.scored):
+        if any(frame.faces for frame in job.progress.scored):
             st.plotly_chart(
-                timeline(job.scored, get_model(job.settings.models).read().bands),
+                timeline(job.progress.scored, get_model(job.settings.models).read().bands),
                 key="live",
                 config={"displayModeBar": False},
                 alt="Scores of the faces found so far",

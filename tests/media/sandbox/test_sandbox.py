@@ -84,7 +84,7 @@ ALLOWED = {
     "take memory": "bytearray(64 << 20)",
     "start a thread": "t = threading.Thread(target=len, args=('',)); t.start(); t.join()",
     "read the clock": "os.times()",
-    "import a module of its package late": "import detector.media.provenance.hints, detector.wording",
+    "import a module late": "import detector.media.provenance.hints, detector.wording",
     "import a library late": "import xml.dom.minidom, platformdirs",
 }
 NEW_CODE = "mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)"
