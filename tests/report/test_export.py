@@ -147,7 +147,7 @@ def test_parquet_holds_every_score_in_full(analysis: Analysis) -> None:
 
 
 def test_several_analyses_in_one_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(export, "_BATCH", 7)  # so that parts with other columns meet
+    monkeypatch.setattr(tables, "_BATCH", 7)  # so that parts with other columns meet
     other = example("b.mp4", seed=2)
     fewer = dataclasses.replace(
         other,
