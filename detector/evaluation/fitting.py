@@ -210,8 +210,10 @@ def fit_bands(
     )
     if strong.logit <= some.logit:
         strong = replace(strong, logit=some.logit + 0.01)
-    starts = (round(value, 4) for value in (lowest, some.logit, strong.logit))
-    return BandThresholds(*starts, calibrated=True, note=""), (inconclusive, some, strong)
+    bands = BandThresholds(
+        round(lowest, 4), round(some.logit, 4), round(strong.logit, 4), calibrated=True, note=""
+    )
+    return bands, (inconclusive, some, strong)
 
 
 def _interval(reals: Numbers, sources: list[str], rate: float, seed: int) -> tuple[float, float]:

@@ -17,8 +17,7 @@ from detector.errors import ExplanationError
 from detector.explanation.faithfulness import Faithfulness, faithfulness
 from detector.explanation.heatmaps import png_bytes
 from detector.explanation.layers import layer
-from detector.explanation.methods.registry import FIRST_METHOD
-from detector.explanation.progress import part_of
+from detector.explanation.methods.registry import GRAD_CAM
 from detector.explanation.result import Explanation
 from detector.faces.blazeface import ConfirmedFaces
 from detector.faces.face import Face
@@ -59,7 +58,7 @@ class FaceExplanation:
 def explain(
     path: Path,
     seconds: float,
-    method: str = FIRST_METHOD,
+    method: str = GRAD_CAM,
     network: str | None = None,
     address: str | None = None,
     *,
@@ -77,12 +76,12 @@ def explain(
         method: a name in `detector.explanation.methods.registry.METHODS`.
         network: name of a network, or "ensemble"; by default that of `address`, or the
             ensemble.
-        address: layer for a layered method such as Grad-CAM, e.g. "resnet50:48".
+        address: layer for Grad-CAM and Guided Grad-CAM, e.g. "resnet50:48".
         number: which face, counted from the left, from 0.
         check: test the map for faithfulness too.
         progress: told the share that is done, (0, 1].
         explainer: by default the process's own.
-        settings: of the method, as `Explainer.attribute` takes them: `steps`, `windows`.
+        settings: what methods may be told by name, such as `steps`; each takes its own.
 
     Raises:
         ClipError: the clip cannot be read.
@@ -112,12 +111,17 @@ def explain(
         method,
         network,
         address,
-        progress=part_of(progress, 0, first),
+        progress=(lambda share: progress(share * first)) if progress else None,
         cancelled=None,
         **settings,
     )
     tested = (
-        faithfulness(explainer, crop, explanation, progress=part_of(progress, first, 1))
+        faithfulness(
+            explainer,
+            crop,
+            explanation,
+            progress=(lambda share: progress(first + share * (1 - first))) if progress else None,
+        )
         if check
         else None
     )

@@ -122,7 +122,4 @@ def rescan(
             path, settings, engine, name=old.name, pictures=pictures, on_progress=on_progress,
             cancelled=cancelled,
         )  # fmt: skip
-        keep = path if old.clip_kept else None
-        return library.add(
-            analysis, pictures, tags=old.tags, note=old.note, source=old.source, keep_clip=keep
-        )
+        return library.add(analysis, pictures, tags=old.tags, note=old.note, source=old.source)

@@ -2,14 +2,74 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Collection
 
 import cv2
 import numpy as np
+import sqlalchemy as sa
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from detector.library.store import Library
+from detector.library import schema
+from detector.library.connection import Connection, chunks
+
+
+class Thumbnails(Connection):
+    """The small JPEG pictures beside the analyses."""
+
+    def thumbnail(
+        self, id: int, index: int | None = None, track: int | None = None
+    ) -> bytes | None:
+        """A small JPEG picture.
+
+        Args:
+            id: of the analysis.
+            index: of the frame; None for the strongest face of the analysis.
+            track: the face to show, at most 128 px; None for the whole frame, at most 640 px.
+
+        Returns:
+            The picture, or None where none was kept.
+        """
+        if index is None:
+            table = schema.analysis.c
+            with self._reading() as connection:
+                query = sa.select(table.cover_frame, table.cover_track).where(
+                    table.id == id, *self._own(connection)
+                )
+                cover = connection.execute(query).one_or_none()
+            if cover is None or cover[0] is None:
+                return None
+            index, track = cover
+        key = (id, index, track or 0)
+        return self.thumbnails([key]).get(key)
+
+    def thumbnails(
+        self, keys: Collection[tuple[int, int, int]]
+    ) -> dict[tuple[int, int, int], bytes]:
+        """Many pictures at once, for a grid: (analysis, frame, track; 0: whole frame) -> JPEG."""
+        table = schema.thumbnail.c
+        found = {}
+        with self._reading() as connection:
+            own = self._of_own(connection, table.analysis_id)
+            for some in chunks(sorted(set(keys)), 300):
+                query = sa.select(table.analysis_id, table.frame, table.track, table.jpeg).where(
+                    sa.tuple_(table.analysis_id, table.frame, table.track).in_(some), *own
+                )
+                for id, frame, track, jpeg in connection.execute(query):
+                    if isinstance(jpeg, bytes | memoryview) and jpeg:
+                        found[id, frame, track] = bytes(jpeg)
+        return found
+
+    def pictured(self, id: int) -> frozenset[tuple[int, int]]:
+        """(frame, track) of every picture that was kept of an analysis; track 0: whole frame."""
+        table = schema.thumbnail.c
+        query = sa.select(table.frame, table.track).where(table.analysis_id == id)
+        with self._reading() as connection:
+            query = query.where(*self._of_own(connection, table.analysis_id))
+            return frozenset((frame, track) for frame, track in connection.execute(query))
+
+    def pictures(self, id: int) -> KeptPictures:
+        """The pictures of one analysis, for a report or the frame browser."""
+        return KeptPictures(self, id)
 
 
 class KeptPictures:
@@ -21,14 +81,14 @@ class KeptPictures:
 
     exact = False
 
-    def __init__(self, library: Library, id: int) -> None:
-        self._library = library
+    def __init__(self, thumbnails: Thumbnails, id: int) -> None:
+        self._thumbnails = thumbnails
         self._id = id
         self._pictured: frozenset[tuple[int, int]] | None = None
 
     def frame(self, index: int) -> bytes | None:
         """JPEG preview of the frame, at most 640 px; None if it was not kept."""
-        return self._library.thumbnail(self._id, index)
+        return self._thumbnails.thumbnail(self._id, index)
 
     def face(self, index: int, track: int) -> NDArray[np.uint8] | None:
         """A track's face in that frame, RGB uint8 [s, s, 3], s at most 128; or None."""
@@ -40,10 +100,10 @@ class KeptPictures:
 
     def face_picture(self, index: int, track: int) -> bytes | None:
         """JPEG of a track's face in that frame, at most 128 px; None if it was not kept."""
-        return self._library.thumbnail(self._id, index, track)
+        return self._thumbnails.thumbnail(self._id, index, track)
 
     def has_face(self, index: int, track: int) -> bool:
         """True where a picture of a track's face in that frame was kept."""
         if self._pictured is None:
-            self._pictured = self._library.pictured(self._id)
+            self._pictured = self._thumbnails.pictured(self._id)
         return (index, track) in self._pictured

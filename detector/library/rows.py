@@ -64,7 +64,6 @@ def analysis_row(
     tags: Iterable[str],
     note: str,
     source: Path | str | None,
-    clip_file: str | None,
 ) -> dict[str, Any]:
     clip, finding = analysis.clip, analysis.finding
     faces = [(face, frame.index) for frame in analysis.frames for face in frame.faces]
@@ -96,7 +95,6 @@ def analysis_row(
         "cover_frame": cover[1] if cover else None,
         "cover_track": cover[0].track if cover else None,
         "source": None if source is None else clean(str(source)),
-        "clip_file": clip_file,
         "note": note,
         "search_text": search_text(name, clip.sha256, clean_tags(tags), note),
     }

@@ -6,7 +6,6 @@ someone else can check it again (`detector.analysis.verify`). JSON alone is comp
 
 from __future__ import annotations
 
-import datetime
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -39,18 +38,6 @@ def file_name(analysis: Analysis, suffix: str) -> str:
     """
     stem = re.sub(r"[^\w.-]+", "-", Path(analysis.clip.name).stem).strip("-.")[:60] or "clip"
     return f"{stem}-{analysis.clip.sha256[:8]}-veriframe.{suffix}"
-
-
-def selection_name(count: int, suffix: str, day: datetime.date | None = None) -> str:
-    """A name for a download of several analyses: "veriframe-12-analyses-2031-05-04.csv".
-
-    Args:
-        count: of analyses.
-        suffix: "csv" or "parquet".
-        day: of the download; default, today.
-    """
-    noun = "analysis" if count == 1 else "analyses"
-    return f"veriframe-{count}-{noun}-{day or datetime.date.today()}.{suffix}"
 
 
 def to_json(analysis: Analysis) -> bytes:

@@ -112,7 +112,7 @@ def test_the_app_takes_what_is_installed(result: Calibration, models: Path) -> N
     assert install(result, models) == models / "calibration.json"
     ensemble = read_ensemble(models / "ensemble.json")
     assert ensemble.bands.calibrated
-    assert ensemble.note == result.note
+    assert ensemble.bands.note == result.note
     assert dataclasses.asdict(ensemble.bands) == {
         name: pytest.approx(getattr(result.run.bands, name))
         for name in ("inconclusive", "some", "strong")

@@ -14,6 +14,7 @@ from detector.library import database, schema
 from detector.library.store import Library
 from detector.library.types import FrameFilter, LibraryFilter
 from tests.helpers.examples import Drawn, example
+from tests.library.test_store import keep_as_before
 
 ADA, BOB = "https://login.example|ada", "https://login.example|bob"
 
@@ -86,7 +87,6 @@ CHANGES: dict[str, Callable[[Library, int], Any]] = {
     "tag": lambda library, id: library.tag([id], "seen"),
     "untag": lambda library, id: library.untag([id], "secret"),
     "note": lambda library, id: library.set_note(id, "seen"),
-    "source": lambda library, id: library.set_source(id, "/b"),
 }
 
 
@@ -129,7 +129,9 @@ def test_a_clip_that_both_kept_stays_for_the_other(nobody: Library, tmp_path: Pa
     clip = dataclasses.replace(base.clip, bytes=5, sha256=hashlib.sha256(b"bytes").hexdigest())
     analysis = dataclasses.replace(base, clip=clip)
     ada, bob = nobody.owned_by(ADA), nobody.owned_by(BOB)
-    first, second = (library.add(analysis, keep_clip=path) for library in (ada, bob))
+    first, second = (library.add(analysis) for library in (ada, bob))
+    for library, id in ((ada, first), (bob, second)):
+        keep_as_before(library, id, path)
     path.unlink()
     ada.delete([first])
     assert bob.clip(second) is not None

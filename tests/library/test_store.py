@@ -22,6 +22,7 @@ import sqlalchemy as sa
 
 from detector import files
 from detector.errors import LibraryError
+from detector.files import sha256_of
 from detector.library import database, schema, sql, store
 from detector.library.store import Library
 from detector.library.types import FRAME_SORTS, LIBRARY_SORTS, FrameFilter, LibraryFilter
@@ -468,8 +469,6 @@ def test_tags_and_notes_change_and_are_found(library: Library) -> None:
     library.set_note(b, "From \ud800 a caller\0")
     assert library.summary(b).note == "From ? a caller"
     assert library.ids(LibraryFilter(text="CALLER")) == (b,)
-    library.set_source(b, "/some/where.mp4")
-    assert library.summary(b).source == "/some/where.mp4"
     for act in (
         lambda: library.tag([a, 999], "no"),
         lambda: library.set_note(999, "no"),
@@ -490,44 +489,44 @@ def of_file(path: Path, seed: int = 0):
     return dataclasses.replace(analysis, clip=clip)
 
 
-def test_a_clip_is_kept_only_when_asked(
-    library: Library, database_url: str, tmp_path: Path
+def keep_as_before(library: Library, id: int, path: Path) -> Path:
+    """Keep a clip's file beside the library, as versions before 0.2 did where they were asked."""
+    kept = library._clips / (sha256_of(path) + path.suffix.lower())
+    kept.parent.mkdir(exist_ok=True)
+    kept.write_bytes(path.read_bytes())
+    table = schema.analysis
+    with database.writing(library.engine) as connection:
+        connection.execute(sa.update(table).where(table.c.id == id).values(clip_file=kept.name))
+    return kept
+
+
+def test_a_clip_is_found_where_it_lay_while_it_is_that_clip(
+    library: Library, tmp_path: Path
 ) -> None:
     path = tmp_path / "Clip.MP4"
     path.write_bytes(b"the very bytes" * 100)
-    not_kept = library.add(of_file(path), source=path)
-    assert library.clip(not_kept) == path
-    first = library.add(of_file(path, seed=1), keep_clip=path)
-    second = library.add(of_file(path, seed=2), keep_clip=path)
+    id = library.add(of_file(path), source=path)
+    assert library.clip(id) == path
     path.write_bytes(b"other bytes now")
-    assert library.clip(not_kept) is None  # no longer that clip
-    kept = library.clip(first)
-    assert kept is not None
-    assert kept.read_bytes() == b"the very bytes" * 100
+    assert library.clip(id) is None
+
+
+def test_clips_that_earlier_versions_kept_are_found_and_deleted(
+    library: Library, tmp_path: Path
+) -> None:
+    path = tmp_path / "Clip.MP4"
+    path.write_bytes(b"the very bytes" * 100)
+    first, second = library.add(of_file(path, seed=1)), library.add(of_file(path, seed=2))
+    kept = keep_as_before(library, first, path)
+    assert keep_as_before(library, second, path) == kept
+    path.unlink()
+    assert library.clip(first) == kept
     assert library.size().bytes > 1400
-    with pytest.raises(LibraryError, match="no longer the clip"):
-        library.add(dataclasses.replace(example(), clip=example(seed=8).clip), keep_clip=path)
     library.delete([first])
     assert library.clip(second) == kept
     library.delete([second])
     assert not kept.exists()
     assert list(kept.parent.iterdir()) == []
-
-
-def test_what_a_crash_left_of_a_clip_is_swept(library: Library, tmp_path: Path) -> None:
-    path = tmp_path / "clip.mp4"
-    path.write_bytes(b"kept bytes")
-    id = library.add(of_file(path), keep_clip=path)
-    kept = library.clip(id)
-    assert kept is not None
-    new = kept.with_name("b" * 64 + ".mp4")  # another writer's, just before it commits
-    orphan, partial = kept.with_name("a" * 64 + ".mp4"), kept.with_name(f".{kept.name}.123")
-    for file in (new, orphan, partial):
-        file.write_bytes(b"left behind")
-    for file in (kept, orphan, partial):
-        os.utime(file, (1e9, 1e9))
-    Library.open(library._url.render_as_string(hide_password=False)).close()
-    assert set(kept.parent.iterdir()) == {kept, new}
 
 
 # --- deleting -------------------------------------------------------------------------------

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import datetime
 import io
 import itertools
 import json
@@ -437,12 +436,6 @@ def test_downloads_have_a_sensible_name(name: str, start: str) -> None:
     analysis = example(name)
     expected = f"{start}{analysis.clip.sha256[:8]}-veriframe.pdf"
     assert export.file_name(analysis, "pdf") == expected
-
-
-def test_downloads_of_several_have_a_sensible_name() -> None:
-    day = datetime.date(2031, 5, 4)
-    assert export.selection_name(12, "csv", day) == "veriframe-12-analyses-2031-05-04.csv"
-    assert export.selection_name(1, "parquet", day) == "veriframe-1-analysis-2031-05-04.parquet"
 
 
 def test_report_starts_without_its_heavy_libraries() -> None:

@@ -7,7 +7,6 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,18 +15,19 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from detector.commands import explain as command
+from detector.concurrency.task import CancelCallback, ProgressCallback
 from detector.explanation.explainer import Explainer
 from detector.explanation.faithfulness import faithfulness
 from detector.explanation.methods.base import (
     Attribution,
     Method,
-    Options,
     Setting,
     logit_of,
     sum_of_channels,
 )
 from detector.explanation.methods.registry import METHODS
 from detector.files import ASSETS
+from detector.models.networks.layer import Layer
 from tests.helpers.apptest import opened, words
 from tests.helpers.crops import as_tensor, blended
 from tests.helpers.processes import ROOT
@@ -44,18 +44,24 @@ class Saliency(Method):
     name = "saliency"
     title = "Saliency"
     question = "Which pixels would change the logit most, if they changed a little?"
-    pixelwise = True
-    settings = (Setting("absolute", 0, "of Saliency, 1 to drop the sign"),)
+    grainy = True
+    setting = Setting("absolute", 0, "of Saliency, 1 to drop the sign")
 
-    def attribute(self, network: nn.Module, crop: Tensor, options: Options) -> Attribution:
+    def attribute(
+        self,
+        network: nn.Module,
+        crop: Tensor,
+        layer: Layer | None,
+        value: int,
+        progress: ProgressCallback | None,
+        cancelled: CancelCallback | None,
+    ) -> Attribution:
         from captum import attr
 
-        values = attr.Saliency(network).attribute(
-            crop.clone().requires_grad_(), abs=bool(options.settings["absolute"])
-        )
+        values = attr.Saliency(network).attribute(crop.clone().requires_grad_(), abs=bool(value))
         return Attribution(sum_of_channels(values.detach()), logit_of(network, crop))
 
-    def passes(self, crop_size: int, settings: Mapping[str, int]) -> float:
+    def passes(self, crop_size: int, value: int) -> float:
         return 4.0
 
 
@@ -156,7 +162,7 @@ def drawn(app: AppTest, seconds: float = 120) -> None:
 def test_what_is_known_of_methods_needs_no_torch() -> None:
     code = (
         "import sys, detector.commands.explain, detector.explanation.methods.registry as r; "
-        "[m.passes(304, m.with_defaults({})) for m in r.METHODS.values()]; "
+        "[m.passes(304, m.chosen({}, 304)) for m in r.METHODS.values()]; "
         "raise SystemExit('torch' in sys.modules or 'captum' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False, cwd=ROOT).returncode == 0
