@@ -1,4 +1,4 @@
-"""The scripts of examples/ run as a reader would start them."""
+"""The scripts of examples/ and docs/quickstart.md run as a reader would start them."""
 
 from __future__ import annotations
 
@@ -93,3 +93,30 @@ def test_follow_a_job(tmp_path: Path) -> None:
     assert "done: 16 of 16 frames" in said
     assert said.splitlines()[-1] in {"little", "inconclusive", "some", "strong"}
     assert report.read_bytes().startswith(b"%PDF")
+
+
+def test_the_quickstart_is_true(tmp_path: Path) -> None:
+    """Its commands and snippets run in order, in a folder of their own, with one library."""
+    text = (ROOT / "docs" / "quickstart.md").read_text().replace("assets/", f"{ASSETS}/")
+    text, server = text.split("## Ask a server")
+    environment = os.environ | {"VERIFRAME_DATA": str(tmp_path / "data"), "PYTHONPATH": str(ROOT)}
+    said = ""
+    for language, block in re.findall(r"```(bash|python)\n(.*?)```", text, re.DOTALL):
+        lines = [block] if language == "python" else block.splitlines()
+        for line in lines:
+            if line.startswith("make "):
+                continue
+            words = [sys.executable, "-c", line]
+            if language == "bash":
+                words = [sys.executable, *line.removeprefix(".venv/bin/python ").split()]
+            ended = subprocess.run(
+                words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+            )
+            assert ended.returncode == 0, f"{line}\n{ended.stderr}"
+            said += ended.stdout
+    assert "face 1: 16 usable frames, some" in said
+    assert "(304, 304)" in said
+    assert "1 grid_brbk7n.mp4 little" in said
+    assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF")
+    assert len(list((tmp_path / "explained").iterdir())) == 3
+    assert "examples.follow_a_job http" in server  # which is run above

@@ -253,7 +253,9 @@ def _face(
     yield from _values(rest, others, place, "", tolerance)
 
 
-def _counted(before: tuple, after: tuple, place: str, what: str) -> Iterator[Difference]:
+def _counted(
+    before: tuple[Any, ...], after: tuple[Any, ...], place: str, what: str
+) -> Iterator[Difference]:
     if len(before) != len(after):
         yield Difference(place, what, str(len(before)), str(len(after)))
 

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from detector.analysis.engine import Engine
-from detector.cluster.connection import ROOT, Node
+from detector.cluster.connection import Node
 from detector.cluster.target import Target
 from detector.errors import ClusterError, DetectorError, ModelError
+from detector.files import ROOT
 from detector.models.backends import backend_named
 from detector.models.installed import get_model
 from detector.settings import Backend, Settings

@@ -134,7 +134,7 @@ def nodes() -> tuple[Node, ...]:
 
     return tuple(
         Node(node["NodeID"], node["Resources"]["CPU"], node["Resources"].get("GPU", 0.0))
-        for node in ray.nodes()
+        for node in ray.nodes()  # type: ignore[no-untyped-call]
         if node["Alive"] and node["Resources"].get("CPU", 0) > 0
     )
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -33,7 +32,7 @@ from detector.evaluation.agreement import (
 from detector.faces.blazeface import BlazeFace, ConfirmedFaces
 from detector.faces.face import FaceDetector
 from detector.faces.geometry import crop_face
-from detector.files import ASSETS
+from detector.files import ASSETS, atomic_write
 from detector.media.reader import ClipReader
 from detector.models.integrity import sha256_of_pair
 from detector.models.networks.registry import NETWORKS
@@ -228,13 +227,12 @@ def build(
         )  # fmt: skip
         refuse_if_worse(report)
         for file in sorted(drafts.iterdir()):
-            os.replace(file, folder / file.name)
+            file.replace(folder / file.name)
         entry = json.loads(listed.read_text())
         for name, int8 in built.items():
             entry["networks"][name]["int8"] = int8
-        text = drafts / "ensemble.json"
-        text.write_text(json.dumps(entry, indent=1, ensure_ascii=False) + "\n")
-        os.replace(text, listed)  # last: it names what is there by now
+        with atomic_write(listed) as text:  # last: it names what is there by now
+            text.write_text(json.dumps(entry, indent=1, ensure_ascii=False) + "\n")
     return report
 
 
@@ -277,7 +275,8 @@ def write(report: Quantization, path: Path = FILE) -> None:
     """Keep the report for the model card."""
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(dataclasses.asdict(report), indent=1, ensure_ascii=False)
-    path.write_text(text + "\n", encoding="utf-8")
+    with atomic_write(path) as draft:
+        draft.write_text(text + "\n", encoding="utf-8")
 
 
 def _beside(ensemble: EnsembleSpec, folder: Path, built: dict[str, dict[str, str]]) -> EnsembleSpec:

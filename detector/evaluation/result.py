@@ -16,15 +16,13 @@ from __future__ import annotations
 
 import functools
 import json
-import os
-import tempfile
 from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
 from detector.errors import EvaluationError
-from detector.files import ASSETS
+from detector.files import ASSETS, atomic_write
 from detector.models.scorer import Scorer
 from detector.models.spec import NetworkSpec
 from detector.version import __version__
@@ -448,10 +446,8 @@ def write(value: Any, path: Path) -> None:
     """Write one of the four, whole or not at all; raises EvaluationError."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-            draft = Path(folder) / path.name
+        with atomic_write(path) as draft:
             draft.write_text(to_json(value), encoding="utf-8")
-            os.replace(draft, path)
     except OSError as error:
         raise EvaluationError(
             f"{path} cannot be written ({error.strerror}); name another file with --out."

@@ -6,8 +6,8 @@ Writes a picture, the numbers behind it and a description, each under one name:
 
 from __future__ import annotations
 
+import contextlib
 import json
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +23,7 @@ from detector.explanation.result import Explanation
 from detector.faces.blazeface import ConfirmedFaces
 from detector.faces.face import Face
 from detector.faces.geometry import crop_face
+from detector.files import atomic_write
 from detector.media.clip import Image
 from detector.media.sandboxed_clip import frame_at
 from detector.models.networks.registry import ENSEMBLE
@@ -161,11 +162,10 @@ def write(result: FaceExplanation, folder: Path, opacity: float) -> tuple[Path, 
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder) as drafts:
+        with contextlib.ExitStack() as drafts:  # all are written before the first is moved
             for suffix, content in contents.items():
-                (Path(drafts) / (name + suffix)).write_bytes(content)
-            for suffix in contents:
-                (Path(drafts) / (name + suffix)).replace(folder / (name + suffix))
+                draft = drafts.enter_context(atomic_write(folder / (name + suffix)))
+                draft.write_bytes(content)
     except OSError as error:
         raise ExplanationError(
             f"Nothing can be written to {folder} ({error.strerror}); choose another folder."

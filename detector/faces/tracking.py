@@ -92,7 +92,7 @@ def _look(crop: Image) -> NDArray[np.float32]:
     light = (light - light.mean()) / (light.std() + 1e-6)
     colour = (lab[..., 1:] - 128) / 12
     look = np.concatenate([light, colour], axis=-1).ravel()
-    return (look / np.sqrt(look.size)).astype(np.float32)
+    return np.asarray(look / np.sqrt(look.size), dtype=np.float32)
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,7 @@ class Connection:
         with database_errors.plain_errors(self._url), self._engine.connect() as connection:
             yield connection
 
-    def _one(self, query: sa.Select) -> Any:
+    def _one(self, query: sa.Select[Any]) -> Any:
         with self._reading() as connection:
             return connection.execute(query).scalar_one_or_none()
 

@@ -26,8 +26,8 @@ from sqlalchemy import (
 metadata = MetaData()
 
 
-def _owner() -> Column:
-    """Rows that belong to an analysis go when it goes."""
+def _owner() -> Column[int]:
+    """Name the analysis that a row belongs to; the row goes when it goes."""
     return Column("analysis_id", ForeignKey("analysis.id", ondelete="CASCADE"), primary_key=True)
 
 

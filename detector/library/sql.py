@@ -98,7 +98,7 @@ def frame_conditions(filter: FrameFilter) -> list[sa.ColumnElement[bool]]:
     return where
 
 
-def frame_query(where: Sequence[sa.ColumnElement[bool]], sort: str) -> sa.Select:
+def frame_query(where: Sequence[sa.ColumnElement[bool]], sort: str) -> sa.Select[Any]:
     """Rows of `face_score` with the clip's name, in order; LibraryError for an unknown order."""
     table = schema.face_score.c
     place = (table.analysis_id, table.frame, table.place)
@@ -136,7 +136,7 @@ def _between(column: Any, limits: tuple[Any, Any]) -> list[sa.ColumnElement[bool
     return above if high is None else [*above, column <= high]
 
 
-def _one_of(column: Any, values: Collection[int]) -> sa.ColumnElement[bool]:
+def _one_of(column: sa.ColumnElement[int], values: Collection[int]) -> sa.ColumnElement[bool]:
     # A run of numbers needs no list: selecting a whole library must not meet a limit.
     numbers = sorted({int(value) for value in values})
     if len(numbers) > 2 and numbers[-1] - numbers[0] == len(numbers) - 1:

@@ -295,7 +295,7 @@ class Library(FaceScores, Thumbnails):
         """The clip's file: the kept copy, or where it lay; None if neither is (still) that clip."""
         summary = self.summary(id)
         kept = self._one(sa.select(schema.analysis.c.clip_file).where(schema.analysis.c.id == id))
-        candidates = [self._clips / kept] if is_plain(kept) else []
+        candidates: list[Path] = [self._clips / kept] if is_plain(kept) else []
         source = summary.source if isinstance(summary.source, str) else ""
         candidates += [Path(source)] if source else []
         for path in candidates:

@@ -44,7 +44,8 @@ class FaceNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits float32 [n], positive = manipulated, of normalised images float32 [n, 3, s, s]."""
-        return self.head(self.trunk(images)).squeeze(-1)
+        logits: Tensor = self.head(self.trunk(images)).squeeze(-1)
+        return logits
 
 
 def load_network(spec: NetworkSpec, device: str | torch.device = "cpu") -> FaceNetwork:

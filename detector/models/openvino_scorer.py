@@ -6,11 +6,11 @@ import contextlib
 import hashlib
 import io
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from detector.errors import BackendError, ModelError, OutOfMemory
+from detector.files import atomic_write
 from detector.models import openvino_runtime
 from detector.models.backends import cpu_features, has_int8
 from detector.models.integrity import check_hash, check_int8
@@ -153,7 +153,8 @@ def convert(spec: NetworkSpec, crop_size: int) -> Any:
             self.network = network
 
         def forward(self, crops: torch.Tensor) -> torch.Tensor:
-            return self.network(normalise(crops, spec))
+            logits: torch.Tensor = self.network(normalise(crops, spec))
+            return logits
 
     example = torch.zeros((2, crop_size, crop_size, 3), dtype=torch.uint8)
     with warnings.catch_warnings():
@@ -188,9 +189,7 @@ class ChecksummedFile:
         """Keep `content`; a folder that is full or cannot be written to is no error."""
         with contextlib.suppress(OSError):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=self.path.parent) as temporary:
-                draft, seal = Path(temporary) / "content", Path(temporary) / "seal"
+            # The seal is moved last: what it does not fit is never used.
+            with atomic_write(self.seal) as seal, atomic_write(self.path) as draft:
                 draft.write_bytes(content)
                 seal.write_text(hashlib.sha256(content).hexdigest(), encoding="ascii")
-                os.replace(draft, self.path)
-                os.replace(seal, self.seal)  # last: what it does not fit is never used

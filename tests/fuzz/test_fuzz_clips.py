@@ -64,7 +64,14 @@ def outcomes(folder: Path, first: int, seconds: float) -> Iterator[dict]:
     """What came of one file after the other, for so long; a crash or a hang is an outcome too."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
-        command = [sys.executable, "-m", "tests.fuzz.decode_many", str(folder), str(first), "9" * 9]
+        command = [
+            sys.executable,
+            "-m",
+            "tests.helpers.decode_many",
+            str(folder),
+            str(first),
+            "9" * 9,
+        ]
         reader = subprocess.Popen(
             command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0
         )

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 
 from detector.analysis import verify
 from detector.errors import DetectorError, LibraryError, ReportError, ResultError
-from detector.library import store as module
+from detector.library import rows
 from detector.library.store import Library
 from detector.library.types import FRAME_SORTS, LIBRARY_SORTS, FrameFilter, LibraryFilter
 from detector.limits import Limits
@@ -326,7 +326,7 @@ def test_a_document_that_unpacks_to_much_is_not_unpacked(
     path = tmp_path / "library.sqlite"
     with Library.open(path) as library:
         id = library.add(example())
-        monkeypatch.setattr(module, "_MOST_JSON", 1 << 20)
+        monkeypatch.setattr(rows, "_MOST_JSON", 1 << 20)
         packed = zlib.compress(bytes(64 << 20), 9)
         connection = sqlite3.connect(path)
         connection.execute("UPDATE document SET json = ?", (packed,))

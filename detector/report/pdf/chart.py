@@ -48,7 +48,7 @@ _DASHES: tuple[tuple[int, ...] | None, ...] = (None, (4, 2), (1, 1.5), (6, 2, 1,
 _SHADES = ("#000000", "#555555", "#000000", "#555555", "#777777", "#333333")
 
 
-class Chart(Flowable):
+class Chart(Flowable):  # type: ignore[misc]  # ReportLab has no types
     """Scores over time with the bands' limits, one line for each of the highest tracks."""
 
     def __init__(self, analysis: Analysis) -> None:
@@ -73,10 +73,10 @@ class Chart(Flowable):
         last = max(analysis.clip.duration, analysis.frames[-1].time, 1e-6)
 
         def x(time: float) -> float:
-            return left + width * min(max(time / last, 0), 1)
+            return float(left + width * min(max(time / last, 0), 1))
 
         def y(score: float) -> float:
-            return bottom + height * score
+            return float(bottom + height * score)
 
         drawing = Drawing(self.width, self.height)
         self._bands(drawing, left, width, y)

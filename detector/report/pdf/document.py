@@ -102,13 +102,7 @@ def to_pdf(
 # --- parts ----------------------------------------------------------------------------------
 
 
-# --- drawings -------------------------------------------------------------------------------
-
-
-# --- text -----------------------------------------------------------------------------------
-
-
-class _Pages(Canvas):
+class _Pages(Canvas):  # type: ignore[misc]  # ReportLab has no types
     """Pages with a foot that names the clip by its hash and counts the pages."""
 
     def __init__(self, analysis: Analysis, *arguments: Any, **named: Any) -> None:
