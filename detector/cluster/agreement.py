@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 import detector
 from detector.analysis.engine import Engine
-from detector.cluster.connection import ROOT, Node
+from detector.cluster.connection import Node
 from detector.cluster.target import Target
 from detector.errors import ClusterError, DetectorError, ModelError
+from detector.files import ROOT
 from detector.models.backends import backend_named
 from detector.models.installed import get_model
 from detector.settings import Backend, Settings
@@ -88,7 +89,7 @@ def _ask(
 
 
 def _node(target: Target, marker: str, models: str, version: str, hashes: list[str]) -> str | None:
-    """On each machine: one sentence why it cannot take part; None if it can."""
+    """Return one sentence why this machine cannot take part; None if it can."""
     name = platform.node()
     if detector.__version__ != version:
         return (
@@ -114,7 +115,7 @@ def _hashes(models: str) -> list[str]:
 
 
 def _agreed(settings: Settings) -> Agreed | str:
-    """On one machine that scores: what it uses, or one sentence why it cannot."""
+    """Return what this machine, one that scores, uses, or one sentence why it cannot."""
     engine = Engine()
     try:
         engine.face_detector(settings.face_detector)
