@@ -20,7 +20,7 @@ from detector.models.scorer import Crops, Logits, Scorer
 
 @dataclass(frozen=True)
 class ScoredBatch:
-    """What one turn gave.
+    """What the networks gave for one batch.
 
     Attributes:
         logits: float32 [n] for each network's name.
