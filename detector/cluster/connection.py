@@ -137,7 +137,7 @@ def nodes() -> tuple[Node, ...]:
     ray: Any = importlib.import_module("ray")  # its types leave `nodes` out
     return tuple(
         Node(node["NodeID"], node["Resources"]["CPU"], node["Resources"].get("GPU", 0.0))
-        for node in ray.nodes()  # type: ignore[no-untyped-call]
+        for node in ray.nodes()
         if node["Alive"] and node["Resources"].get("CPU", 0) > 0
     )
 
