@@ -25,7 +25,7 @@ _DOT_PRODUCTS = {"avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "FEAT_DotProd
 
 @functools.cache
 def cpu_features() -> frozenset[str]:
-    """Return the processor's instruction sets, as Linux and macOS name them; empty where unknown."""
+    """Return the processor's instruction sets as the system names them; empty where unknown."""
     try:
         if platform.system() == "Darwin":
             listed = subprocess.run(

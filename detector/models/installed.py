@@ -42,7 +42,7 @@ class InstalledModels:
         return self.name or DEFAULT
 
     def read(self) -> EnsembleSpec:
-        """Return its networks, without their weights; raises ModelError where they cannot be used."""
+        """Read its networks, without their weights; raises ModelError where that cannot be."""
         return spec.read_ensemble(self.path)
 
 

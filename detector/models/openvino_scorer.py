@@ -178,7 +178,7 @@ class ChecksummedFile:
         self.seal = path.with_name(path.name + ".sha256")
 
     def read(self) -> bytes | None:
-        """Return what was written; None where nothing was, or where a single bit is not as it was."""
+        """Return what was written; None where nothing was, or where a bit is not as it was."""
         with contextlib.suppress(OSError, ValueError):
             content = self.path.read_bytes()
             if hashlib.sha256(content).hexdigest() == self.seal.read_text(encoding="ascii"):
