@@ -47,7 +47,7 @@ MIN_BITS_PER_PIXEL_OTHERS = 0.02
 
 
 def steady_band(logit: float, frames: Sequence[float], bands: BandThresholds) -> Band:
-    """The band of a track, one that the spread of its frames supports.
+    """Return the band of a track, one that the spread of its frames supports.
 
     Args:
         logit: of the track.
@@ -68,7 +68,7 @@ def steady_band(logit: float, frames: Sequence[float], bands: BandThresholds) ->
 
 
 def heavily_recompressed(clip: Clip) -> bool:
-    """True where compression left too few bits for a pixel to trust any trace."""
+    """Return True where compression left too few bits for a pixel to trust any trace."""
     if clip.still:
         return False
     least = MIN_BITS_PER_PIXEL.get(clip.codec, MIN_BITS_PER_PIXEL_OTHERS)
@@ -82,7 +82,7 @@ def build_tracks(
     networks: Sequence[Weighted],
     aggregation: Aggregation = "median",
 ) -> tuple[Track, ...]:
-    """One Track for each id that the faces carry, in order of id."""
+    """Return one Track for each id that the faces carry, in order of id."""
     times: dict[int, list[float]] = {}
     faces: dict[int, list[ScoredFace]] = {}
     for frame in frames:
@@ -132,7 +132,7 @@ def conclude(
     networks: Sequence[Weighted],
     aggregation: Aggregation = "median",
 ) -> Finding:
-    """What the clip comes to, with its reasons in sentences.
+    """Return what the clip comes to, with its reasons in sentences.
 
     Args:
         clip, tracks: what was analysed and found.
@@ -208,7 +208,7 @@ def assemble(
     models: tuple[Model, ...],
     timings: Timings,
 ) -> Analysis:
-    """The analysis of a clip from its scored frames: tracks, bands and the finding.
+    """Return the analysis of a clip from its scored frames: tracks, bands and the finding.
 
     Args:
         clip, frames, timings: what was looked at and found, frames in order.

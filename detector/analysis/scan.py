@@ -224,7 +224,7 @@ class _Scoring:
             self._scored.extend(face_scores(self._scorer.ensemble, batch.logits))
 
     def take(self) -> tuple[ScoredFrame, ...]:
-        """The frames that were completed since the last call, in order."""
+        """Return the frames that were completed since the last call, in order."""
         completed = []
         while self._waiting and len(self._waiting[0].faces) <= len(self._scored):
             found = self._waiting.popleft()

@@ -7,7 +7,7 @@ weights, or any number was changed.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -127,7 +127,7 @@ def verify(
 
 
 def read_report(path: Path | str) -> Analysis:
-    """The analysis that a JSON report holds.
+    """Return the analysis that a JSON report holds.
 
     Raises:
         ReportError: the file cannot be opened, or is far larger than any report.
@@ -178,7 +178,7 @@ def _settings(report: Analysis) -> Settings:
 
 
 def _conditions(report: Analysis, here: tuple[Model, ...]) -> tuple[float, tuple[str, ...]]:
-    """The tolerance, and what the reader should know of it."""
+    """Return the tolerance, and what the reader should know of it."""
     notes = []
     if report.software != __version__:
         notes.append(f"The report was made by Veriframe {report.software}, this is {__version__}.")
@@ -234,9 +234,12 @@ def _frames(report: Analysis, again: Analysis, tolerance: float) -> Iterator[Dif
     for before, after in zip(report.frames, again.frames, strict=False):
         place = f"frame {before.index} at {clock(before.time)}"
         yield from _values(
-            dataclasses.replace(before, faces=()), dataclasses.replace(after, faces=()), place, "",
+            dataclasses.replace(before, faces=()),
+            dataclasses.replace(after, faces=()),
+            place,
+            "",
             tolerance,
-        )  # fmt: skip
+        )
         yield from _counted(before.faces, after.faces, place, "the number of faces")
         for face, other in zip(before.faces, after.faces, strict=False):
             yield from _face(face, other, f"{place}, face {face.track}", tolerance)
@@ -253,9 +256,7 @@ def _face(
     yield from _values(rest, others, place, "", tolerance)
 
 
-def _counted(
-    before: tuple[Any, ...], after: tuple[Any, ...], place: str, what: str
-) -> Iterator[Difference]:
+def _counted(before: Sized, after: Sized, place: str, what: str) -> Iterator[Difference]:
     if len(before) != len(after):
         yield Difference(place, what, str(len(before)), str(len(after)))
 
@@ -263,7 +264,7 @@ def _counted(
 def _values(
     before: Any, after: Any, place: str, what: str, tolerance: float
 ) -> Iterator[Difference]:
-    """Differences between two values of the same type, however deep."""
+    """Yield the differences between two values of the same type, however deep."""
     if dataclasses.is_dataclass(before):
         for field in dataclasses.fields(before):
             if field.name not in _NOT_COMPARED:

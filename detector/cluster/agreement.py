@@ -89,7 +89,7 @@ def _ask(
 
 
 def _node(target: Target, marker: str, models: str, version: str, hashes: list[str]) -> str | None:
-    """On each machine: one sentence why it cannot take part; None if it can."""
+    """Return one sentence why this machine cannot take part; None if it can."""
     name = platform.node()
     if __version__ != version:
         return (
@@ -115,7 +115,7 @@ def _hashes(models: str) -> list[str]:
 
 
 def _agreed(settings: Settings) -> Agreed | str:
-    """On one machine that scores: what it uses, or one sentence why it cannot."""
+    """Return what this machine, one that scores, uses, or one sentence why it cannot."""
     engine = Engine()
     try:
         engine.face_detector(settings.face_detector)

@@ -41,7 +41,7 @@ MOST_CROPS = 2048
 
 
 def to_table(clips: Sequence[SourceClip]) -> pyarrow.Table:
-    """Clips as `look` takes them."""
+    """Return clips as `look` takes them."""
     import pyarrow as pa
 
     return pa.table({"clip": pa.array([to_bytes(clip) for clip in clips], pa.binary())})
@@ -70,7 +70,7 @@ def look(table: pyarrow.Table, plan: Plan) -> Iterator[pyarrow.Table]:
 
 
 def _one_cell(crops: Crops) -> pyarrow.LargeBinaryArray:
-    """The crops' bytes as a column of one row, without a copy."""
+    """Return the crops' bytes as a column of one row, without a copy."""
     import pyarrow as pa
 
     ends = pa.py_buffer(np.array([0, crops.size], np.int64))
@@ -78,7 +78,7 @@ def _one_cell(crops: Crops) -> pyarrow.LargeBinaryArray:
 
 
 def look_at(source: SourceClip, plan: Plan) -> tuple[LookedAt, Crops]:
-    """One clip's faces and their crops uint8 [n, s, s, 3]; a failure is stated, never raised."""
+    """Return a clip's faces and crops uint8 [n, s, s, 3]; a failure is stated, never raised."""
     none = np.zeros((0, 1, 1, 3), np.uint8)
     # File systems allow names that are no text.
     name = os.fsencode(source.path.rsplit("/", 1)[-1]).decode("utf-8", "replace")
@@ -227,7 +227,7 @@ def write_rows(rows: list[dict[str, Any]], plan: Plan) -> list[ClipOutcome]:
 
 
 def row_of(looked_at: LookedAt, scores: Scores, plan: Plan) -> dict[str, Any]:
-    """The row of a clip, see `detector.cluster.target.schema`."""
+    """Return the row of a clip, see `detector.cluster.target.schema`."""
     source, error = looked_at.source, looked_at.error or scores.error
     common = {
         "path": os.fsencode(source.path).decode("utf-8", "replace"),
@@ -257,7 +257,7 @@ def row_of(looked_at: LookedAt, scores: Scores, plan: Plan) -> dict[str, Any]:
 
 
 def analysis_of(looked_at: LookedAt, scores: Scores, plan: Plan) -> Analysis:
-    """The analysis that `detector.analysis.scan.scan` makes of the same clip."""
+    """Return the analysis that `detector.analysis.scan.scan` makes of the same clip."""
     assert looked_at.clip is not None
     faces = iter(scores.faces)
     frames = [scored_frame(found, [next(faces) for _ in found.faces]) for found in looked_at.frames]

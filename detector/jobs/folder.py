@@ -78,7 +78,7 @@ class FolderOutcome:
     stopped: str | None = None
 
     def count(self, state: FileStatus) -> int:
-        """How many clips ended so."""
+        """Return how many clips ended so."""
         return sum(file.state == state for file in self.files)
 
     @property
@@ -95,7 +95,7 @@ class FolderOutcome:
 
 
 def find_clips(folder: Path | str, recursive: bool = False) -> tuple[Path, ...]:
-    """The clips in a folder by their suffix, in order; hidden files and links to folders are left.
+    """Return a folder's clips by their suffix, in order, without hidden files and linked folders.
 
     Raises:
         ClipError: the folder is none, cannot be read, or holds no clips.

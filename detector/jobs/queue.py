@@ -167,7 +167,7 @@ class Jobs:
 
     @contextlib.contextmanager
     def _place(self, name: str) -> Iterator[None]:
-        """A place in the queue, from before the clip is copied."""
+        """Hold a place in the queue, from before the clip is copied."""
         with self._lock:
             if len(self._waiting) + self._arriving >= self._limits.queue:
                 raise QueueFull(
@@ -202,9 +202,7 @@ class Jobs:
         engine = self.engine
 
         def work(report: Callable[[Progress], None], cancelled: CancelCallback) -> Analysis:
-            return _analyse(
-                path, name, settings, engine, limits, folder, on_done, report, cancelled
-            )
+            return _scan(path, name, settings, engine, limits, folder, on_done, report, cancelled)
 
         return Job(name, settings, folder, work, self._waiting, owner)
 
@@ -249,7 +247,7 @@ def _copy(clip: BinaryIO, path: Path, name: str) -> Path:
     return path
 
 
-def _analyse(
+def _scan(
     path: Path,
     name: str,
     settings: Settings,

@@ -79,7 +79,7 @@ def rescan_all(
 
 
 def _settings(library: Library, id: int) -> Settings:
-    """As before; a face detector that is gone is replaced by the present one."""
+    """Return the settings as before; a face detector that is gone is replaced by the default."""
     sampling = library.get(id).sampling
     if sampling.face_detector in DETECTORS:
         return Settings(frames=sampling.requested, face_detector=sampling.face_detector)

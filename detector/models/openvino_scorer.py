@@ -63,7 +63,7 @@ class OpenVinoScorer:
         }
 
     def logits(self, crops: Crops) -> dict[str, Logits]:
-        """Each network's logits float32 [n] of crops uint8 [n, s, s, 3]."""
+        """Return each network's logits float32 [n] of crops uint8 [n, s, s, 3]."""
         return {
             name: in_batches(_forward(model), crops, self.batch)
             for name, model in self._models.items()
@@ -87,14 +87,14 @@ def _forward(model: Any):  # type: ignore[no-untyped-def]
 
 
 def cache_folder() -> Path:
-    """Where converted models are kept; VERIFRAME_CACHE overrides the user's cache folder."""
+    """Return where converted models are kept; VERIFRAME_CACHE overrides the user's cache folder."""
     import platformdirs
 
     return Path(os.environ.get("VERIFRAME_CACHE") or platformdirs.user_cache_dir("veriframe"))
 
 
 def _compiled(core: Any, spec: NetworkSpec, crop_size: int, precision: str) -> Any:
-    """The network, ready to run: from the cache where this very machine has compiled it before.
+    """Return the network, ready to run: from the cache where this machine has compiled it.
 
     Raises:
         ModelError: weights are missing or altered.
@@ -137,7 +137,7 @@ def _int8(core: Any, spec: NetworkSpec) -> Any:
 
 
 def convert(spec: NetworkSpec, crop_size: int) -> Any:
-    """The network and its input's scaling as one OpenVINO model, from the weights."""
+    """Return the network and its input's scaling as one OpenVINO model, from the weights."""
     import warnings
 
     import openvino
@@ -178,7 +178,7 @@ class ChecksummedFile:
         self.seal = path.with_name(path.name + ".sha256")
 
     def read(self) -> bytes | None:
-        """What was written; None where nothing was, or where a single bit is not as it was."""
+        """Return what was written; None where nothing was, or where a bit is not as it was."""
         with contextlib.suppress(OSError, ValueError):
             content = self.path.read_bytes()
             if hashlib.sha256(content).hexdigest() == self.seal.read_text(encoding="ascii"):

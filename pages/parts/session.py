@@ -17,8 +17,20 @@ from detector.settings import Settings
 from pages.parts import library_access
 
 # What this tab forgets with its clip; "opened" and "browsed" would hide the next one.
-_OF_THIS_CLIP = ("job", "media", "keeper", "own_library", "refused", "moment", "track", "opened",
-                 "browsed", "frames_of", "frame_chosen", "clip")  # fmt: skip
+_OF_THIS_CLIP = (
+    "job",
+    "media",
+    "keeper",
+    "own_library",
+    "refused",
+    "moment",
+    "track",
+    "opened",
+    "browsed",
+    "frames_of",
+    "frame_chosen",
+    "clip",
+)
 
 
 def models() -> Jobs:

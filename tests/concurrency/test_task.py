@@ -62,10 +62,12 @@ def test_a_task_that_nobody_refers_to_stops() -> None:
 
 @pytest.mark.parametrize(
     ("error", "sentence"),
-    [(ExplanationError("There is no layer 99."), "There is no layer 99."),
-     (RuntimeError("secret detail"), UNEXPECTED)],
+    [
+        (ExplanationError("There is no layer 99."), "There is no layer 99."),
+        (RuntimeError("secret detail"), UNEXPECTED),
+    ],
     ids=["known", "unexpected"],
-)  # fmt: skip
+)
 def test_an_error_becomes_one_sentence(error: Exception, sentence: str) -> None:
     def work(progress, cancelled):  # type: ignore[no-untyped-def]
         raise error

@@ -56,8 +56,11 @@ def names(paths) -> list[str]:
 def test_clips_are_found_by_their_suffix(folder: Path) -> None:
     assert names(find_clips(folder)) == ["C.MP4", "a.mp4", "b broken.mp4"]
     assert names(find_clips(folder, recursive=True)) == [
-        "C.MP4", "a.mp4", "b broken.mp4", "copy of a.mp4",
-    ]  # fmt: skip
+        "C.MP4",
+        "a.mp4",
+        "b broken.mp4",
+        "copy of a.mp4",
+    ]
 
 
 def test_folders_without_clips_are_named(folder: Path, tmp_path: Path) -> None:
@@ -84,9 +87,11 @@ def test_folder_is_kept_and_errors_are_listed(
     outcome = scan_files(paths, library, TWO, engine, on_progress=seen.append)
     states = {file.path.name: file.state for file in outcome.files}
     assert states == {
-        "C.MP4": "analysed", "a.mp4": "analysed", "b broken.mp4": "failed",
+        "C.MP4": "analysed",
+        "a.mp4": "analysed",
+        "b broken.mp4": "failed",
         "copy of a.mp4": "known",
-    }  # fmt: skip
+    }
     assert (outcome.exit_code, outcome.stopped) == (1, None)
     [failed] = outcome.errors
     assert failed.error is not None
@@ -221,9 +226,11 @@ def test_rescan_with_other_settings(folder: Path, library: Library, engine: Engi
 
 
 def test_command(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+) -> None:
     monkeypatch.setenv("VERIFRAME_DATA", str(tmp_path / "kept"))
     command = ["scan", str(folder), "--recursive", "--keep", "--frames", "2"]
     assert main(command) == 1
@@ -243,9 +250,11 @@ def test_command(
 
 
 def test_one_clip_is_kept_and_reported(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+) -> None:
     monkeypatch.setenv("VERIFRAME_DATA", str(tmp_path / "kept"))
     pdf = tmp_path / "report.pdf"
     clip = str(folder / "a.mp4")

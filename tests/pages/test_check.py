@@ -291,7 +291,7 @@ def test_a_new_clip_takes_the_place_of_the_old_one(
     upload(app, clip, "new.mp4")
     ended(app)
     assert "old" not in words(app)
-    assert old.pictures.frame(old.scored[0].index) is None
+    assert old.pictures.frame(old.progress.scored[0].index) is None
     assert len(list(temporary.iterdir())) == 1
 
 

@@ -28,7 +28,7 @@ from detector.explanation.methods.base import (
 )
 from detector.explanation.methods.registry import METHODS
 from detector.files import ASSETS
-from tests.helpers.apptest import opened, words
+from tests.helpers.apptest import open_page, words
 from tests.helpers.crops import as_tensor, blended
 from tests.helpers.processes import ROOT
 
@@ -133,7 +133,7 @@ def test_the_command_lines_help_names_its_setting(capsys: pytest.CaptureFixture[
 
 
 def test_the_page_offers_and_draws_it() -> None:
-    app = opened("attributions", clip="Demonstration: the same portrait, unblended")
+    app = open_page("attributions", clip="Demonstration: the same portrait, unblended")
     app.toggle(key="test").set_value(False)
     app.pills(key="methods").set_value(["Saliency"]).run()
     drawn(app)
