@@ -48,7 +48,7 @@ class ScoringQueue:
         self._thread: threading.Thread | None = None
 
     def join(self) -> QueueClient:
-        """A place in the line for one analysis; use it as a context manager."""
+        """Return a place in the line for one analysis; use it as a context manager."""
         with self._started:
             if self._thread is None:
                 self._thread = threads.start(self._serve, "scoring", self._line.close)
