@@ -90,12 +90,12 @@ def build_tracks(
             times.setdefault(face.track, []).append(frame.time)
             faces.setdefault(face.track, []).append(face)
     tracks = []
-    for id in sorted(faces):
-        usable = [face for face in faces[id] if face.quality.usable]
+    for number in sorted(faces):
+        usable = [face for face in faces[number] if face.quality.usable]
         least = 1 if clip.still else MIN_FRAMES
         states: list[AbstainReason] = []
         if len(usable) < least:
-            states.append(why_unusable([face.quality for face in faces[id]]))
+            states.append(why_unusable([face.quality for face in faces[number]]))
         if heavily_recompressed(clip) and "heavily_recompressed" not in states:
             states.append("heavily_recompressed")
         logit = aggregate([face.logit for face in usable], aggregation) if usable else None
@@ -108,10 +108,10 @@ def build_tracks(
             agreement = sum(len(side) == 1 for side in sides) / len(usable)
         tracks.append(
             Track(
-                id=id,
-                first=times[id][0],
-                last=times[id][-1],
-                frames=len(faces[id]),
+                id=number,
+                first=times[number][0],
+                last=times[number][-1],
+                frames=len(faces[number]),
                 usable_frames=len(usable),
                 logit=logit,
                 score=None if logit is None else probability(logit),

@@ -50,7 +50,7 @@ class Tracker:
         self._followed: list[_Followed] = []
 
     def update(self, faces: Sequence[Face], crops: Sequence[Image]) -> list[int]:
-        """Track ids, from 1, of one frame's faces.
+        """Return the numbers, from 1, of the tracks of one frame's faces.
 
         Args:
             faces: of this frame.
@@ -123,6 +123,7 @@ def track_faces(
     ]
     ids = tracker.update(faces, crops)
     measured = tuple(
-        (id, face, measure(face, crop)) for id, face, crop in zip(ids, faces, crops, strict=True)
+        (track, face, measure(face, crop))
+        for track, face, crop in zip(ids, faces, crops, strict=True)
     )
     return FrameFaces(frame.index, frame.time, measured), crops

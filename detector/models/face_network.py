@@ -43,7 +43,7 @@ class FaceNetwork(nn.Module):
                 module.inplace = False
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return logits float32 [n], positive = manipulated, of images float32 [n, 3, s, s]."""
+        """Return logits float32 [n], positive = manipulated, of normalised images [n, 3, s, s]."""
         logits: Tensor = self.head(self.trunk(images)).squeeze(-1)
         return logits
 
@@ -75,7 +75,7 @@ def load_weights(network: FaceNetwork, path: Path) -> None:
 
 
 def normalise(crops: Tensor, spec: NetworkSpec) -> Tensor:
-    """Network input from face crops.
+    """Turn face crops into the input of a network.
 
     Args:
         crops: uint8 [n, s, s, 3], RGB, any side s.

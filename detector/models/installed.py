@@ -42,7 +42,7 @@ class InstalledModels:
         return self.name or DEFAULT
 
     def read(self) -> EnsembleSpec:
-        """Read its networks, without their weights; raises ModelError where that cannot be."""
+        """Return its networks, without weights; raises ModelError where they cannot be used."""
         return spec.read_ensemble(self.path)
 
 
@@ -77,7 +77,7 @@ def get_model(name: str) -> InstalledModels:
 
 
 def find_by_weights(models: Iterable[Model]) -> str:
-    """Return the name of the ensemble with those weights; "", the default, where none is.
+    """Return the name of the ensemble with those very weights; "", the default, without one.
 
     Args:
         models: as a result states them. Of ensembles of the same weights, the one whose shares

@@ -1,4 +1,4 @@
-"""Both networks on OpenVINO, on the processor: float32, bfloat16, or int8 where that was built."""
+"""The networks on OpenVINO, on the processor: float32, bfloat16, or int8 where that was built."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import io
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ PRECISIONS = ("f32", "bf16", "int8")
 
 
 class OpenVinoScorer:
-    """Both networks on OpenVINO; one instance serves any number of threads.
+    """The networks on OpenVINO; one instance serves any number of threads.
 
     What it compiles is kept in the user's cache folder, under a name that holds the hashes of the
     weights and of the processor's features, so that later starts are quick and need no PyTorch.
@@ -47,8 +48,9 @@ class OpenVinoScorer:
                 "requirements again."
             ) from error
         if precision not in PRECISIONS:
-            raise ModelError(f"OpenVINO has no precision {precision!r} here; choose "
-                             f"{', '.join(PRECISIONS)}.")  # fmt: skip
+            raise ModelError(
+                f"OpenVINO has no precision {precision!r} here; choose {', '.join(PRECISIONS)}."
+            )
         if precision == "int8" and not has_int8(ensemble):
             raise BackendError(
                 "There are no int8 models of the installed weights; run `python -m detector "
@@ -70,7 +72,7 @@ class OpenVinoScorer:
         }
 
 
-def _forward(model: Any):  # type: ignore[no-untyped-def]
+def _forward(model: Any) -> Callable[[Crops], Logits]:
     request = model.create_infer_request()  # one for each call: not safe to share
 
     def forward(batch: Crops) -> Logits:
@@ -94,7 +96,7 @@ def cache_folder() -> Path:
 
 
 def _compiled(core: Any, spec: NetworkSpec, crop_size: int, precision: str) -> Any:
-    """Return the network, ready to run: from the cache where this machine has compiled it.
+    """Compile a network, or take it from the cache where this very machine compiled it before.
 
     Raises:
         ModelError: weights are missing or altered.
@@ -111,8 +113,15 @@ def _compiled(core: Any, spec: NetworkSpec, crop_size: int, precision: str) -> A
         **openvino_runtime.SHARED_CORES,
     }
     source = spec.int8.sha256 if precision == "int8" and spec.int8 else spec.sha256
-    parts = [source, precision, str(crop_size), openvino.__version__, *sorted(cpu_features()),
-             str(core.get_property("CPU", "FULL_DEVICE_NAME")), str(settings)]  # fmt: skip
+    parts = [
+        source,
+        precision,
+        str(crop_size),
+        openvino.__version__,
+        *sorted(cpu_features()),
+        str(core.get_property("CPU", "FULL_DEVICE_NAME")),
+        str(settings),
+    ]
     key = hashlib.sha256("|".join(parts).encode()).hexdigest()[:24]
     cached = ChecksummedFile(cache_folder() / f"{spec.name}-{precision}-{key}.blob")
     content = cached.read()
@@ -137,7 +146,7 @@ def _int8(core: Any, spec: NetworkSpec) -> Any:
 
 
 def convert(spec: NetworkSpec, crop_size: int) -> Any:
-    """Return the network and its input's scaling as one OpenVINO model, from the weights."""
+    """Convert the weights, with the scaling of their input, to one OpenVINO model."""
     import warnings
 
     import openvino
@@ -178,7 +187,7 @@ class ChecksummedFile:
         self.seal = path.with_name(path.name + ".sha256")
 
     def read(self) -> bytes | None:
-        """Return what was written; None where nothing was, or where a bit is not as it was."""
+        """Return what was written; None where nothing was, or a single bit is not as it was."""
         with contextlib.suppress(OSError, ValueError):
             content = self.path.read_bytes()
             if hashlib.sha256(content).hexdigest() == self.seal.read_text(encoding="ascii"):

@@ -53,7 +53,7 @@ def combine(ensemble: EnsembleSpec, logits: Mapping[str, Logits]) -> Logits:
 
 
 def in_batches(forward: Callable[[Crops], Logits], crops: Crops, size: int) -> Logits:
-    """`forward` over batches of at most `size` crops; halves a batch that memory is short for.
+    """Apply `forward` to batches of at most `size` crops; halve one that memory is short for.
 
     Args:
         forward: logits float32 [n] of contiguous crops uint8 [n, s, s, 3]; raises

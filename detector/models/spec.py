@@ -110,7 +110,7 @@ class EnsembleSpec:
 def read_ensemble(
     path: Path = MODELS / "ensemble.json", *, calibrated: bool = True
 ) -> EnsembleSpec:
-    """Return the ensemble that `path` describes; the weights themselves are not loaded.
+    """Read the ensemble that `path` describes; the weights themselves are not loaded.
 
     Args:
         path: `ensemble.json`.
@@ -160,8 +160,13 @@ def read_ensemble(
         if ensemble.aggregation not in get_args(Aggregation):
             raise ValueError(f"no aggregation {ensemble.aggregation!r}")
     except (
-        OSError, KeyError, TypeError, ValueError, AttributeError, SafetensorError,
-    ) as error:  # fmt: skip
+        OSError,
+        KeyError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        SafetensorError,
+    ) as error:
         raise ModelError(
             f"The models in {path.parent} cannot be read ({error}); "
             "restore assets/models from the repository."

@@ -6,6 +6,7 @@ from __future__ import annotations
 import pandas  # noqa: F401
 import streamlit as st
 
+from detector.models.networks.registry import NETWORKS
 from pages.parts import about, login
 
 PAGES = (
@@ -34,8 +35,8 @@ PAGES = (
         "pages/feature_maps.py",
         "Feature maps",
         ":material/grid_on:",
-        "What each layer of ResNet50 and Xception makes of a face: for teaching, and to compare "
-        "two faces.",
+        f"What each layer of {' and '.join(network.title for network in NETWORKS.values())} makes "
+        "of a face: for teaching, and to compare two faces.",
     ),
     (
         "pages/attributions.py",

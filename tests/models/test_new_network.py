@@ -5,8 +5,11 @@ The stand-in is timm's smallest ResNet with random weights; what it says of a fa
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+import importlib
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,21 +17,35 @@ from typing import Any
 
 import pytest
 import torch
+from jsonschema import Draft202012Validator
 from safetensors.torch import save_file
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
 from torch import nn
 
+from detector.analysis.engine import Engine
 from detector.commands import cli
 from detector.explanation import layers as layers_module
 from detector.explanation.explainer import Explainer
+from detector.jobs.queue import Jobs
+from detector.library.store import Library
+from detector.limits import Limits
 from detector.models import installed, spec
 from detector.models.face_network import FaceNetwork
 from detector.models.networks.definition import IMAGENET_MEAN, IMAGENET_STD, NetworkDefinition
 from detector.models.networks.layer import Layer, Signal, convolution, dense
 from detector.models.networks.registry import NETWORKS
+from detector.result import json_schema
+from detector.service.pending_clips import PendingClips
+from detector.service.routes import BASE, create_api, mounted
+from detector.service.service import Service, ServiceOpener
 from detector.service.views import models_view
+from pages.parts.frames import frame_filters
 from tests.helpers.apptest import open_page, words
+from tests.helpers.examples import Drawn, example
 
 NAME, TITLE, SIDE = "tiny", "Tiny ResNet", 64
+LIMITS = Limits(requests=10_000)
 
 
 def tiny_layers(input_size: int) -> Iterator[Layer]:
@@ -104,13 +121,17 @@ def as_default(stranger: Stranger, monkeypatch: pytest.MonkeyPatch) -> Iterator[
         cache.cache_clear()
 
 
+@pytest.mark.parametrize("backend", ["torch-cpu", "openvino-f32"])
 def test_a_clip_is_scored_and_the_result_names_it(
-    stranger: Stranger, portraits: dict[str, Path], tmp_path: Path,
+    stranger: Stranger,
+    portraits: dict[str, Path],
+    tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+    backend: str,
+) -> None:
     out = tmp_path / "out.json"
     command = ["scan", str(portraits["grace"]), "--models", stranger.name]
-    assert cli.main([*command, "--backend", "torch-cpu", "--json", str(out)]) == 0
+    assert cli.main([*command, "--backend", backend, "--json", str(out)]) == 0
     result = json.loads(out.read_text())
     assert [(model["name"], model["version"]) for model in result["models"]] == [(NAME, "v9")]
     assert [set(face["logits"]) for face in result["frames"][0]["faces"]] == [{NAME}]
@@ -119,9 +140,78 @@ def test_a_clip_is_scored_and_the_result_names_it(
     assert NAME in capsys.readouterr().out
 
 
-def test_the_api_offers_it(stranger: Stranger) -> None:
+def test_the_api_offers_it_scores_with_it_and_answers_as_its_document_says(
+    stranger: Stranger, portraits: dict[str, Path], tmp_path: Path
+) -> None:
     view = models_view(installed.get_model(stranger.name))
     assert [(network.name, network.version) for network in view.networks] == [(NAME, "v9")]
+    library = Library.open(tmp_path / "library.sqlite")
+    service = Service(Jobs(Engine(), at_once=1), library, PendingClips(tmp_path / "spool"))
+    api = create_api(ServiceOpener(lambda: service), LIMITS)
+    token = service.tokens.create("test")[1]
+    http = TestClient(
+        Starlette(routes=[mounted(api)]),
+        headers={"Authorization": f"Bearer {token}"},
+        base_url="http://server",
+    )
+    try:
+        offered = {each["name"]: each["networks"] for each in http.get(f"{BASE}/models").json()}
+        assert [network["name"] for network in offered[stranger.name]] == [NAME]
+        with portraits["grace"].open("rb") as clip:
+            sent = http.post(
+                f"{BASE}/analyses",
+                files={"clip": ("grace.jpg", clip)},
+                data={"models": stranger.name, "backend": "torch-cpu", "frames": "1"},
+            )
+        assert sent.status_code == 202, sent.text
+        job = sent.json()
+        end = time.monotonic() + 120
+        while job["state"] not in ("done", "failed"):
+            assert time.monotonic() < end
+            time.sleep(0.05)
+            job = http.get(job["links"]["self"]).json()
+        assert job["state"] == "done", job["error"]
+        result = http.get(job["links"]["json"]).json()
+        assert [model["name"] for model in result["models"]] == [NAME]
+        Draft202012Validator(json_schema()).validate(result)
+        document = http.get(f"{BASE}/openapi.json").json()
+        network = document["components"]["schemas"]["UsedModel"]
+        for described in offered[stranger.name]:
+            Draft202012Validator(network).validate(described)
+    finally:
+        http.close()
+        service.jobs._stop()
+        service.close()
+        library.close()
+
+
+def test_the_frames_page_has_its_column_and_its_order(stranger: Stranger, tmp_path: Path) -> None:
+    first = example("other.mp4", frames=4, faces=1)
+    frames = [
+        dataclasses.replace(
+            frame,
+            faces=tuple(
+                dataclasses.replace(face, logits={NAME: face.logit}) for face in frame.faces
+            ),
+        )
+        for frame in first.frames
+    ]
+    model = dataclasses.replace(first.models[0], name=NAME, weight=1.0, temperature=1.0)
+    analysis = dataclasses.replace(first, models=(model,), frames=tuple(frames))
+    with Library.open() as library:
+        number = library.add(analysis, Drawn())
+    # A panel lists its orders when it is imported, as it would after a line in the registry.
+    try:
+        importlib.reload(frame_filters)
+        app = open_page("frames", analysis=str(number))
+        app.selectbox(key="frame_order").set_value(f"{TITLE} highest first").run()
+        assert not app.exception
+        shown = list(app.dataframe[0].value[f"{TITLE} logit"].dropna())
+        assert shown == sorted((f.logits[NAME] for row in frames for f in row.faces), reverse=True)
+    finally:
+        del NETWORKS[NAME]
+        importlib.reload(frame_filters)
+        NETWORKS[NAME] = TINY  # for the fixture to take out
 
 
 @pytest.mark.usefixtures("as_default")
