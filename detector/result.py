@@ -6,19 +6,16 @@ Field names are stable. A change that old readers would misread raises the first
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from detector.errors import ResultError
 from detector.media.clip import Clip
-
-if TYPE_CHECKING:
-    from pydantic import TypeAdapter
+from detector.typed_json import adapter
 
 SCHEMA_VERSION = "1.1"
 
@@ -253,7 +250,7 @@ class Analysis:
 
     def to_json(self) -> str:
         """Write the analysis as JSON text; `from_json` reads it back equal."""
-        return _adapter().dump_json(self, indent=1).decode()
+        return adapter(Analysis, finite=True).dump_json(self, indent=1).decode()
 
     @staticmethod
     def from_json(text: str | bytes) -> Analysis:
@@ -280,7 +277,7 @@ class Analysis:
                 "update Veriframe to read it."
             )
         try:
-            analysis = _adapter().validate_json(text)
+            analysis = adapter(Analysis, finite=True).validate_json(text)
         except ValidationError as error:
             first = error.errors()[0]
             # Keys of the file are part of the place, and may hold anything.
@@ -312,21 +309,12 @@ def _check_networks(analysis: Analysis) -> None:
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of `Analysis`."""
-    schema = _adapter().json_schema()
+    schema = adapter(Analysis, finite=True).json_schema()
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"Veriframe analysis {SCHEMA_VERSION}",
         **schema,
     }
-
-
-@functools.cache
-def _adapter() -> TypeAdapter[Analysis]:
-    # Here, not above: pages and the command line start without pydantic.
-    from pydantic import ConfigDict, TypeAdapter, with_config
-
-    # Numbers must be finite: JSON has no NaN, and a score that is none must not pass for one.
-    return TypeAdapter(with_config(ConfigDict(allow_inf_nan=False, extra="ignore"))(Analysis))
 
 
 def fingerprint(

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
-if TYPE_CHECKING:
-    from pydantic import TypeAdapter
+from detector.typed_json import adapter
 
 Value = TypeVar("Value")
 
@@ -19,14 +17,5 @@ def to_bytes(value: Any) -> bytes:
 
 
 def from_bytes(kind: type[Value], data: bytes) -> Value:
-    """Return the value of that type, equal to the one that `to_bytes` was given."""
-    named: Any = kind
-    value: Value = _adapter(named).validate_python(json.loads(data))
-    return value
-
-
-@functools.cache
-def _adapter(kind: Any) -> TypeAdapter[Any]:
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(kind)
+    """The value of that type, equal to the one that `to_bytes` was given."""
+    return adapter(kind).validate_python(json.loads(data))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from detector.commands.progress import ProgressBars
+
 LAYOUTS = ("auto", "listed", "dfdc-crops", "faceforensics", "celebdf", "dfdc", "plain")
 
 
@@ -43,20 +45,16 @@ def run(options: argparse.Namespace) -> int:
     print(f"{out}, fingerprint {table.fingerprint}")
     if not options.extract:
         return 0
-    from rich.console import Console
-    from rich.progress import Progress
-
     from detector.training.extract import extract_faces
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("Faces", total=None)
+    with ProgressBars() as bars:
         result = extract_faces(
             table,
             options.extract,
             frames=options.frames,
             size=options.size,
             jobs=options.jobs,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
+            progress=bars.add("Faces"),
         )
     print(
         f"{len(result.table.rows)} crops in {options.extract}; {len(result.damaged)} files could "

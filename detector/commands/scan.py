@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from detector.commands import scan_cluster, scan_folder
+from detector.commands.progress import ProgressBars
 from detector.commands.scan_options import add_scan_options, settings_of
 from detector.errors import DetectorError
 
@@ -50,7 +51,6 @@ def run(options: argparse.Namespace) -> int:
 
     from rich.console import Console
     from rich.markup import escape
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from detector.jobs.scan_and_keep import scan_and_keep
     from detector.library.store import Library
@@ -64,21 +64,12 @@ def run(options: argparse.Namespace) -> int:
         check_format(options.report)
     library = Library.open() if options.keep else None
     settings = settings_of(options)
-    console, terminal = Console(emoji=False), Console(stderr=True)
-    bar = Progress(
-        TextColumn("Scoring"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=terminal,
-        transient=True,
-        disable=not terminal.is_terminal,
-    )
-    with bar:
-        task = bar.add_task("scan", total=None)
+    console = Console(emoji=False)
+    with ProgressBars() as bars:
+        show = bars.add("Scoring")
 
         def report(progress: ScanProgress) -> None:
-            bar.update(task, completed=progress.done, total=progress.total)
+            show(progress.done, progress.total)
 
         def save_report(result: Analysis, pictures: PictureFolder) -> None:
             about = inspect(options.clip) if options.report.suffix.lower() == ".pdf" else None

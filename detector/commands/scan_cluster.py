@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from detector.commands.progress import ProgressBars
 from detector.commands.scan_options import settings_of
 from detector.errors import DetectorError
 
@@ -60,9 +61,6 @@ def wanted(options: argparse.Namespace) -> bool:
 
 def run(options: argparse.Namespace) -> int:
     """Scan `options.clip` on the cluster; returns 0, 1 (some clips failed) or 2 (all did)."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
     from detector.cluster.connection import cluster, import_ray
     from detector.cluster.scan import ClusterProgress, scan_cluster
     from detector.cluster.source import find_source
@@ -73,23 +71,13 @@ def run(options: argparse.Namespace) -> int:
     clips = find_source(str(options.clip), options.recursive)
     target = Target.at(options.out)
     target.check()
-    terminal = Console(stderr=True)
-    bar = Progress(
-        TextColumn("Clips"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=terminal,
-        transient=True,
-        disable=not terminal.is_terminal,
-    )
     errors: list[str] = []
 
-    with cluster(options.ray), bar:
-        task = bar.add_task("clips", total=len(clips))
+    with cluster(options.ray), ProgressBars() as bars:
+        show = bars.add("Clips", len(clips))
 
-        def show(progress: ClusterProgress) -> None:
-            bar.update(task, completed=progress.done, total=progress.total)
+        def report(progress: ClusterProgress) -> None:
+            show(progress.done, progress.total)
             failed = [outcome for outcome in progress.latest if outcome.state == "failed"]
             errors.extend(
                 f"{outcome.path}: {outcome.error}"
@@ -98,7 +86,7 @@ def run(options: argparse.Namespace) -> int:
 
         try:
             outcome = scan_cluster(
-                clips, target, settings, retry_failed=options.retry_failed, on_progress=show
+                clips, target, settings, retry_failed=options.retry_failed, on_progress=report
             )
         except KeyboardInterrupt:
             print(

@@ -14,17 +14,16 @@ that old readers would misread raises the first number of a version.
 
 from __future__ import annotations
 
-import functools
 import json
-from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal, TypeVar
 
 from detector.errors import EvaluationError
 from detector.files import ASSETS, atomic_write
 from detector.models.scorer import Scorer
 from detector.models.spec import NetworkSpec
+from detector.typed_json import adapter
 from detector.version import __version__
 
 MODEL_CARD = ASSETS / "model_card"
@@ -438,7 +437,7 @@ class Abstention:
 
 def to_json(value: Any) -> str:
     """One of the four as JSON text, numbers rounded to six digits: the same run, the same bytes."""
-    raw = json.loads(_adapter(cast(Hashable, type(value))).dump_json(value))
+    raw = json.loads(adapter(type(value), finite=True).dump_json(value))
     return json.dumps(_rounded(raw), indent=1, ensure_ascii=False) + "\n"
 
 
@@ -475,13 +474,12 @@ def read(kind: type[Value], path: Path) -> Value:
             f"{path.name} has version {version}, newer than {VERSION}; update Veriframe to read it."
         )
     try:
-        found: Value = _adapter(cast(Hashable, kind)).validate_python(raw)
+        return adapter(kind, finite=True).validate_python(raw)
     except ValueError as error:
         raise EvaluationError(
             f"{path.name} is damaged; write it again with `python -m detector "
             f"{'calibrate' if name == 'calibration' else 'evaluate'}`."
         ) from error
-    return found
 
 
 def _rounded(value: Any) -> Any:
@@ -490,16 +488,6 @@ def _rounded(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _rounded(part) for key, part in value.items()}
     return [_rounded(part) for part in value] if isinstance(value, list) else value
-
-
-@functools.cache
-def _adapter(kind: Hashable) -> Any:
-    from pydantic import ConfigDict, TypeAdapter
-
-    kind.__pydantic_config__ = ConfigDict(  # type: ignore[attr-defined]
-        allow_inf_nan=False, extra="ignore"
-    )
-    return TypeAdapter(kind)
 
 
 def run_of(scorer: Scorer, *, frames: int, data: UsedData, seed: int, resamples: int) -> Run:

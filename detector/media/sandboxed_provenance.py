@@ -7,16 +7,12 @@ its answer is checked, and the hash is taken here. `provenance.facts` says what 
 from __future__ import annotations
 
 import dataclasses
-import functools
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from detector.limits import Limits
 from detector.media.provenance.facts import Provenance
 from detector.media.sandboxed_clip import SandboxedFile
-
-if TYPE_CHECKING:
-    from pydantic import TypeAdapter
+from detector.typed_json import adapter
 
 
 def inspect(
@@ -41,15 +37,7 @@ def inspect(
     with SandboxedFile(path, name, limits) as file:
         plain = file.ask("inspect", trust_anchors=trust_anchors, sha256=file.sha256).get("found")
         try:
-            found = _adapter().validate_python(plain)
+            found = adapter(Provenance).validate_python(plain)
         except ValueError as error:
             raise file.wrong() from error
         return dataclasses.replace(found, sha256=file.sha256, bytes=file.bytes)
-
-
-@functools.cache
-def _adapter() -> TypeAdapter[Provenance]:
-    # Here, not above: pages and the command line start without pydantic.
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(Provenance)

@@ -110,7 +110,7 @@ def test_a_calibration_is_installed_or_only_written(
     assert main(arguments) == 0
     assert read(Calibration, models / "calibration.json") == found
     ensemble = read_ensemble(models / "ensemble.json")
-    assert ensemble.note == found.note
+    assert ensemble.bands.note == found.note
     assert "299 are needed" in found.note  # six unaltered clips are no calibration to rely on
     printed = capsys.readouterr().out
     assert "temperature" in printed

@@ -7,7 +7,6 @@ missing, damaged, or of other weights is left out, and one sentence says so.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
 import math
 from collections.abc import Callable
@@ -30,6 +29,7 @@ from detector.evaluation.result import (
 from detector.files import MODELS
 from detector.models.spec import EnsembleSpec, NetworkSpec, read_ensemble
 from detector.result import BandThresholds
+from detector.typed_json import adapter
 from detector.version import __version__
 
 Part = TypeVar("Part")
@@ -261,7 +261,7 @@ def _network(spec: NetworkSpec) -> Network:
 
 def _int8(path: Path, ensemble: EnsembleSpec, missing: list[str]) -> Int8 | None:
     try:
-        found: Int8 = _int8_adapter().validate_json(path.read_bytes())
+        found = adapter(Int8).validate_json(path.read_bytes())
     except (OSError, ValueError):
         missing.append(_unreadable(path, None))
         return None
@@ -269,13 +269,6 @@ def _int8(path: Path, ensemble: EnsembleSpec, missing: list[str]) -> Int8 | None
         missing.append(_sentence(path, "of other weights than those installed"))
         return None
     return found
-
-
-@functools.cache
-def _int8_adapter() -> Any:
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(Int8)
 
 
 def _unreadable(path: Path, error: DetectorError | None) -> str:
