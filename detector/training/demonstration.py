@@ -59,7 +59,7 @@ class SelfBlend:
 
 
 def self_blended(image: Image, face: Face, blend: SelfBlend) -> Image:
-    """The picture with its face blended into itself.
+    """Blend the face of a picture into itself.
 
     Args:
         image: RGB uint8 [h, w, 3].
@@ -72,13 +72,13 @@ def self_blended(image: Image, face: Face, blend: SelfBlend) -> Image:
     altered = _altered(image, face, blend)
     mask = (_mask(image, face, blend) * blend.ratio)[..., None]
     mixed = altered * mask + image.astype(np.float32) * (1 - mask)
-    return np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(mixed), 0, 255), dtype=np.uint8)
 
 
 def pan_and_zoom(
     image: Image, face: Face, side: int = 480, frames: int = round(SECONDS * RATE)
 ) -> Iterator[Image]:
-    """A slow camera over a still picture, with the face always in view.
+    """Yield what a slow camera sees of a still picture, with the face always in view.
 
     Args:
         image: RGB uint8 [h, w, 3].
@@ -176,9 +176,9 @@ def make_pair(
 
 
 def _middle(face: Face) -> NDArray[np.float64]:
-    """Middle of the face: between the eyes and the mouth."""
+    """Return the middle of the face: between the eyes and the mouth."""
     points = np.array(face.key_points)
-    return (points[0] + points[1] + 2 * points[3]) / 4
+    return np.asarray((points[0] + points[1] + 2 * points[3]) / 4, dtype=np.float64)
 
 
 def _altered(image: Image, face: Face, blend: SelfBlend) -> NDArray[np.float32]:
@@ -201,11 +201,11 @@ def _altered(image: Image, face: Face, blend: SelfBlend) -> NDArray[np.float32]:
         moved = cv2.GaussianBlur(moved, (0, 0), blend.softness * size)
     coloured = moved * np.array(blend.gains, dtype=np.float32)
     mean = coloured.mean(axis=(0, 1))
-    return ((coloured - mean) * blend.contrast + mean).astype(np.float32)
+    return np.asarray((coloured - mean) * blend.contrast + mean, dtype=np.float32)
 
 
 def _mask(image: Image, face: Face, blend: SelfBlend) -> NDArray[np.float32]:
-    """Soft ellipse over the inner face, float32 [h, w] in [0, 1], upright with the eyes."""
+    """Draw a soft ellipse over the inner face, float32 [h, w] in [0, 1], upright with the eyes."""
     points = np.array(face.key_points)
     right, left = points[0], points[1]
     tilt = float(np.degrees(np.arctan2(left[1] - right[1], left[0] - right[0])))
@@ -218,7 +218,7 @@ def _mask(image: Image, face: Face, blend: SelfBlend) -> NDArray[np.float32]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line: make the pair, by default the shipped one in its place."""
+    """Make the pair from the command line, by default the shipped one in its place."""
     parser = argparse.ArgumentParser(description="Make the demonstration pair of clips.")
     parser.add_argument("--out", type=Path, default=ASSETS / "samples", help="folder of the clips")
     parser.add_argument("--portrait", type=Path, default=PORTRAIT, help="picture with one face")
