@@ -7,7 +7,7 @@ import streamlit as st
 from detector.errors import DetectorError
 from detector.figures.training import METRIC_TITLES, importance_chart, learning_curve, trials_chart
 from detector.files import ASSETS
-from detector.training.curve_summary import read_curve
+from detector.training.curve_summary import summarise_curve
 from detector.training.history import History, read_histories, running
 from detector.training.summaries import FOLD_METRICS, read_folds, read_tuning
 from pages.parts import navigation
@@ -106,7 +106,7 @@ def one_run() -> None:
     history = histories[name]
     about(history)
     st.subheader("What to read from it", anchor=False)
-    st.markdown("\n".join(f"- {sentence}" for sentence in read_curve(history)))
+    st.markdown("\n".join(f"- {sentence}" for sentence in summarise_curve(history)))
     curves([history], f"run-{name}")
 
 

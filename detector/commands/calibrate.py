@@ -18,7 +18,7 @@ from detector.commands.evaluate import (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `calibrate`."""
+    """Add the options of `calibrate`."""
     add_data(parser)
     add_scoring_options(parser)
     parser.add_argument(
@@ -111,8 +111,8 @@ def _print(result: Any, place: Path) -> None:
                 number(quality.false_positives_after[band]),
             )
     console.print(table)
-    for limit in result.limits:
-        console.print(f"{limit.band} from {limit.logit:+.2f}: {limit.sentence}", highlight=False)
+    for fit in result.limits:
+        console.print(f"{fit.band} from {fit.logit:+.2f}: {fit.sentence}", highlight=False)
     for note in result.notes:
         console.print(f"- {note}", highlight=False)
     console.print(f"Written to {place}", highlight=False)

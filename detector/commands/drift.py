@@ -20,7 +20,7 @@ FINE, WORSE = 0, 1  # exit codes; 2 stands for “could not be compared”, as e
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `drift`."""
+    """Add the options of `drift`."""
     parser.add_argument(
         "--since", type=_days, metavar="DAYS", help="only analyses of the last DAYS; default, all"
     )

@@ -55,7 +55,7 @@ def add_scoring_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `evaluate`."""
+    """Add the options of `evaluate`."""
     add_data(parser)
     add_scoring_options(parser)
     parser.add_argument(

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import cast
 
 from detector.commands.progress import ProgressBars
 from detector.evaluation.alterations import ALTERATIONS
 from detector.evaluation.result import MODEL_CARD
+from detector.result import Band
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `failures`."""
+    """Add the options of `failures`."""
     parser.add_argument(
         "--out",
         type=Path,
@@ -52,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
     for failure in result.failures:
         kind = "altered" if failure.manipulated else "unaltered"
         print(
-            f"{failure.sample}, {failure.alteration_title}: {BAND_SHORT[failure.band]} "  # type: ignore[index]
+            f"{failure.sample}, {failure.alteration_title}: {BAND_SHORT[cast(Band, failure.band)]} "
             f"({failure.logit:+.2f}) although {kind}"
         )
     print(

@@ -11,7 +11,7 @@ LAYOUTS = ("auto", "listed", "dfdc-crops", "faceforensics", "celebdf", "dfdc", "
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of an index."""
+    """Add the options of an index."""
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="the data set")
     parser.add_argument("--layout", choices=LAYOUTS, default="auto", help="how it is laid out")
     parser.add_argument("--out", type=Path, help="the .parquet file; FOLDER/index.parquet")
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Index; returns the exit code."""
+    """Index the folder; returns the exit code."""
     from detector.datasets.layouts import index_folder
     from detector.datasets.table import PARQUET_NAME, write_table
 

@@ -13,13 +13,15 @@ from detector.commands.scan_options import add_scan_options, settings_of
 from detector.errors import DetectorError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from detector.analysis.scan import Progress as ScanProgress
     from detector.pictures.folder import PictureFolder
     from detector.result import Analysis
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `scan`."""
+    """Add the options of `scan`."""
     parser.add_argument(
         "clip",
         type=scan_cluster.source,
@@ -96,7 +98,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _print(console, result) -> None:  # type: ignore[no-untyped-def]
+def _print(console: Console, result: Analysis) -> None:
     from rich.markup import escape
     from rich.table import Table
 
@@ -112,9 +114,11 @@ def _print(console, result) -> None:  # type: ignore[no-untyped-def]
     if result.tracks:
         table = Table("Face", "From", "To", "Frames", "Logit", "Score", "Finding")
         for track in result.tracks:
-            words = BAND_SHORT[track.band] if track.band else ", ".join(
-                STATES[state].lower() for state in track.states
-            )  # fmt: skip
+            words = (
+                BAND_SHORT[track.band]
+                if track.band
+                else ", ".join(STATES[state].lower() for state in track.states)
+            )
             table.add_row(
                 str(track.id),
                 clock(track.first),

@@ -14,12 +14,12 @@ _MOST_ERRORS = 20  # shown; all of them are in the rows
 
 
 def source(text: str) -> Path | str:
-    """What to scan as a path, or as it is where it is an address."""
+    """Return what to scan as a path, or as it is where it is an address."""
     return text if "://" in text else Path(text)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `scan` that concern clusters."""
+    """Add the options of `scan` that concern clusters."""
     parser.add_argument(
         "--ray",
         metavar="ADDRESS",
@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def wanted(options: argparse.Namespace) -> bool:
-    """Is this a scan on a cluster? Raises DetectorError where the options do not fit together."""
+    """Tell whether this is a scan on a cluster; raises DetectorError where options do not fit."""
     if options.ray is None:
         if options.out is not None or options.retry_failed:
             raise DetectorError("--out and --retry-failed go with --ray; add --ray local.")
@@ -91,8 +91,9 @@ def run(options: argparse.Namespace) -> int:
         except KeyboardInterrupt:
             print(
                 "veriframe: stopped; what was written stays, and the same command goes on from "
-                "there.", file=sys.stderr,
-            )  # fmt: skip
+                "there.",
+                file=sys.stderr,
+            )
             return 130
     for error in errors:
         print(error, file=sys.stderr)

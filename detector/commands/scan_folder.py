@@ -11,7 +11,7 @@ from detector.commands.scan_options import settings_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `scan` that concern folders."""
+    """Add the options of `scan` that concern folders."""
     parser.add_argument(
         "--recursive", action="store_true", help="a folder: look into its folders too"
     )

@@ -12,7 +12,7 @@ _SHOWN = 5  # differences
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `verify`."""
+    """Add the options of `verify`."""
     parser.add_argument("report", type=Path, metavar="REPORT.json", help="JSON that was saved")
     parser.add_argument("clip", type=Path, metavar="CLIP", help="the video or image file")
 

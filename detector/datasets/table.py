@@ -61,7 +61,7 @@ class Table:
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
     def counts(self) -> dict[str, Any]:
-        """Clips and files by split and class, for the history."""
+        """Return clips and files by split and class, for the history."""
         result: dict[str, Any] = {}
         for split in SPLITS:
             part = self.rows[self.rows["split"] == split]
@@ -76,7 +76,7 @@ class Table:
 
 
 def make_table(root: Path, rows: list[dict[str, Any]], notes: tuple[str, ...] = ()) -> Table:
-    """A table of rows, with defaults in the columns that a row leaves out.
+    """Make a table of rows, with defaults in the columns that a row leaves out.
 
     Raises:
         TrainingError: there are no rows.
@@ -121,7 +121,7 @@ def write_table(table: Table, path: Path) -> None:
 
 
 def read_table(path: Path) -> Table:
-    """The table that `write_table` wrote.
+    """Read the table that `write_table` wrote.
 
     Raises:
         TrainingError: the file is missing or is no such table.
@@ -140,7 +140,7 @@ def read_table(path: Path) -> Table:
 
 
 def in_mixed_sets(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows of data sets that have both classes.
+    """Return the rows of data sets that have both classes.
 
     A set of real faces only would teach, and reward, telling sets apart instead of seeing
     manipulation: it serves self-blending, where its faces stand in both classes.

@@ -61,7 +61,7 @@ class Metrics:
         f1, accuracy: at logit 0, [0, 1].
         eer: equal error rate, [0, 1].
         ece: expected calibration error over 15 equally full bins, [0, 1].
-        false_positives: share of the unaltered at or above a band's limit, by band
+        false_positives: share of the unaltered at or above a band's threshold, by band
             ("inconclusive", "some", "strong").
         detections: share of the manipulated at or above it.
     """
@@ -192,7 +192,7 @@ class Run:
         ensemble: version of the ensemble.
         models: the networks.
         backend, precision: for example "openvino", "f32".
-        bands: the limits that the rates are at.
+        bands: the thresholds that the rates are at.
         aggregation: how a clip's frames become one logit.
         frames: frames looked at in each video; 1 for crops and images.
         data: the labelled data.
@@ -290,16 +290,16 @@ class Robustness:
 
 @dataclass(frozen=True)
 class ThresholdFit:
-    """A band's limit, as it was fitted on unaltered clips.
+    """A band's threshold, as it was fitted on unaltered clips.
 
     Attributes:
         band: "inconclusive", "some" or "strong".
         rate: the real-side false-positive rate it is meant to keep, [0, 1].
-        logit: the limit.
+        logit: the threshold.
         low, high: 95 % bootstrap interval of the logit that has this rate.
         real: unaltered clips it was fitted on.
-        above: of these, at or above the limit.
-        upper: one-sided 95 % Clopper-Pearson bound of the rate above the limit.
+        above: of these, at or above the threshold.
+        upper: one-sided 95 % Clopper-Pearson bound of the rate above the threshold.
         needed: unaltered clips from which such a bound can be kept at all.
         reached: `upper` <= `rate`.
         sentence: for the page.
@@ -341,8 +341,8 @@ class Calibration:
     Attributes:
         version: of this format.
         run: with what and on what it was fitted; its models carry the new weights and
-            temperatures, its bands the new limits.
-        limits: the bands' limits.
+            temperatures, its bands the new thresholds.
+        limits: the bands' thresholds; the file's name for them.
         aggregation: "mean", "median", "trimmed-mean" or "top-k".
         aggregations: what it was chosen from.
         fitted, reported: quality on the split it was fitted on, and on the held-out one.
@@ -368,7 +368,7 @@ class QualityRule:
     Attributes:
         name: "size", "sharpness", "brightness", "compression", "disagreement" or "spread".
         measure: what is measured, with its unit.
-        below, above: not judged below or above these; None where there is no such limit.
+        below, above: not judged below or above these; None where there is no such threshold.
         state: the state that says so in a finding; "" where it only gives a reason.
         sentence: for a reader.
     """
@@ -399,7 +399,7 @@ class Abstained:
         name, title: of the variant; "all" for all of them together.
         clips: how many.
         coverage: share that is judged: no state, not inconclusive.
-        error_all: share on the wrong side of the limit *some* where everything is judged.
+        error_all: share on the wrong side of the threshold *some* where everything is judged.
         error_judged: the same among the judged; None where none is.
         error_abstained: the same among the others.
         states: share of the clips with each state, and "inconclusive".
@@ -422,7 +422,7 @@ class Abstention:
     Attributes:
         rules: when a clip is not judged; chosen on the validation split.
         curves: risk against coverage on the test split and its variants: "confidence" leaves
-            out the clips nearest to the limit first, "quality" those of the lowest quality,
+            out the clips nearest to the threshold first, "quality" those of the lowest quality,
             "random" is the risk without any order.
         variants: what the rules do, variant by variant, and together.
     """
@@ -436,7 +436,7 @@ class Abstention:
 
 
 def to_json(value: Any) -> str:
-    """One of the four as JSON text, numbers rounded to six digits: the same run, the same bytes."""
+    """Write one of the four as JSON text, rounded to six digits: the same run, the same bytes."""
     raw = json.loads(adapter(type(value), finite=True).dump_json(value))
     return json.dumps(_rounded(raw), indent=1, ensure_ascii=False) + "\n"
 
@@ -454,7 +454,7 @@ def write(value: Any, path: Path) -> None:
 
 
 def read(kind: type[Value], path: Path) -> Value:
-    """The `Evaluation`, `Robustness`, `Calibration` or `Abstention` that `write` wrote.
+    """Read the `Evaluation`, `Robustness`, `Calibration` or `Abstention` that `write` wrote.
 
     Raises:
         EvaluationError: the file is missing, damaged, or of a newer version.
@@ -491,7 +491,7 @@ def _rounded(value: Any) -> Any:
 
 
 def run_of(scorer: Scorer, *, frames: int, data: UsedData, seed: int, resamples: int) -> Run:
-    """A run with this scorer."""
+    """Describe a run with this scorer."""
     ensemble, bands = scorer.ensemble, scorer.ensemble.bands
     return Run(
         software=__version__,

@@ -59,7 +59,7 @@ class SelfBlend:
 
 
 def self_blended(image: Image, face: Face, blend: SelfBlend) -> Image:
-    """The picture with its face blended into itself.
+    """Blend the face of a picture into itself.
 
     Args:
         image: RGB uint8 [h, w, 3].
@@ -78,7 +78,7 @@ def self_blended(image: Image, face: Face, blend: SelfBlend) -> Image:
 def pan_and_zoom(
     image: Image, face: Face, side: int = 480, frames: int = round(SECONDS * RATE)
 ) -> Iterator[Image]:
-    """A slow camera over a still picture, with the face always in view.
+    """Yield what a slow camera sees of a still picture, with the face always in view.
 
     Args:
         image: RGB uint8 [h, w, 3].
@@ -176,7 +176,7 @@ def make_pair(
 
 
 def _middle(face: Face) -> NDArray[np.float64]:
-    """Middle of the face: between the eyes and the mouth."""
+    """Return the middle of the face: between the eyes and the mouth."""
     points = np.array(face.key_points)
     return np.asarray((points[0] + points[1] + 2 * points[3]) / 4, dtype=np.float64)
 
@@ -205,7 +205,7 @@ def _altered(image: Image, face: Face, blend: SelfBlend) -> NDArray[np.float32]:
 
 
 def _mask(image: Image, face: Face, blend: SelfBlend) -> NDArray[np.float32]:
-    """Soft ellipse over the inner face, float32 [h, w] in [0, 1], upright with the eyes."""
+    """Draw a soft ellipse over the inner face, float32 [h, w] in [0, 1], upright with the eyes."""
     points = np.array(face.key_points)
     right, left = points[0], points[1]
     tilt = float(np.degrees(np.arctan2(left[1] - right[1], left[0] - right[0])))
@@ -218,7 +218,7 @@ def _mask(image: Image, face: Face, blend: SelfBlend) -> NDArray[np.float32]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line: make the pair, by default the shipped one in its place."""
+    """Make the pair from the command line, by default the shipped one in its place."""
     parser = argparse.ArgumentParser(description="Make the demonstration pair of clips.")
     parser.add_argument("--out", type=Path, default=ASSETS / "samples", help="folder of the clips")
     parser.add_argument("--portrait", type=Path, default=PORTRAIT, help="picture with one face")

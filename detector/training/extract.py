@@ -70,7 +70,7 @@ def extract_faces(
     jobs: int = 2,
     progress: Callable[[int, int], None] | None = None,
 ) -> Extraction:
-    """Crops of the largest face in evenly spread frames of every clip, into `out`.
+    """Cut the largest face out of evenly spread frames of every clip, into `out`.
 
     Args:
         table: rows of kind "video" or "image".
@@ -131,7 +131,7 @@ _detector: FaceDetector | None = None
 
 
 def _extract(task: _Task) -> None:
-    """One file: its crops, then its part, in this order."""
+    """Write one file's crops, then its part, in this order."""
     global _detector  # noqa: PLW0603 - one detector a process
     _detector = _detector or BlazeFace()
     part: dict[str, Any] = {"path": task.path, "rows": [], "hulls": [], "error": ""}

@@ -64,7 +64,7 @@ class EpochRow:
     busy: float | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The flat object of a line."""
+        """Return the flat object of a line."""
         line: dict[str, Any] = {
             "kind": "epoch",
             "epoch": self.epoch,
@@ -82,7 +82,7 @@ class EpochRow:
 
     @classmethod
     def from_json(cls, line: dict[str, Any]) -> EpochRow:
-        """The row that `to_json` wrote."""
+        """Read the row that `to_json` wrote."""
         return cls(
             epoch=line["epoch"],
             step=line["step"],
@@ -135,7 +135,7 @@ class History:
 
 
 def read_history(path: Path) -> History:
-    """The history in a `.jsonl` file; a last line that is still being written is left out.
+    """Read the history in a `.jsonl` file; a last line that is still being written is left out.
 
     Raises:
         TrainingError: the file is missing, or does not begin with a config line.
@@ -177,12 +177,12 @@ def read_history(path: Path) -> History:
 
 
 def read_histories(folder: Path) -> tuple[History, ...]:
-    """All histories directly in `folder`, by name; files that are none are left out."""
+    """Read all histories directly in `folder`, by name; files that are none are left out."""
     return tuple(_readable(sorted(folder.glob("*.jsonl"))))
 
 
 def running(runs: Path) -> tuple[History, ...]:
-    """Histories of runs under `runs` (one folder a run), last written first."""
+    """Read the histories of runs under `runs` (one folder a run), last written first."""
     files = sorted(
         runs.glob("**/history.jsonl"), key=lambda path: path.stat().st_mtime, reverse=True
     )

@@ -98,7 +98,7 @@ def compare(run: Path, table: Table, models: Path = MODELS) -> Comparison:
 def score(
     network: FaceNetwork, config: TrainConfig, table: Table, spec: NetworkSpec | None = None
 ) -> Scores:
-    """Metrics of a network on the test split, clip by clip, on unaltered views.
+    """Measure a network on the test split, clip by clip, on unaltered views.
 
     Args:
         network: in evaluation mode.

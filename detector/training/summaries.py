@@ -56,12 +56,12 @@ class FoldsSummary:
     folds: tuple[Fold, ...]
 
     def mean(self, metric: str) -> float | None:
-        """Mean over the folds of one of `FOLD_METRICS`; None where it was not measured."""
+        """Return the mean over folds of one of `FOLD_METRICS`; None where it was not measured."""
         values = self._values(metric)
         return statistics.fmean(values) if values else None
 
     def spread(self, metric: str) -> float | None:
-        """Sample standard deviation over the folds; None with fewer than two values."""
+        """Return the sample standard deviation over the folds; None with fewer than two values."""
         values = self._values(metric)
         return statistics.stdev(values) if len(values) > 1 else None
 
@@ -128,7 +128,7 @@ def write_summary(path: Path, summary: FoldsSummary | TuningSummary) -> None:
 
 
 def read_folds(path: Path) -> FoldsSummary:
-    """The cross-validation in a `.folds.json` file; raises TrainingError where it is none."""
+    """Read the cross-validation in a `.folds.json` file; raises TrainingError where it is none."""
     try:
         entry = json.loads(path.read_text(encoding="utf-8"))
         folds = tuple(
@@ -144,7 +144,7 @@ def read_folds(path: Path) -> FoldsSummary:
 
 
 def read_tuning(path: Path) -> TuningSummary:
-    """The study in a `.tuning.json` file; raises TrainingError where it is none."""
+    """Read the study in a `.tuning.json` file; raises TrainingError where it is none."""
     try:
         entry = json.loads(path.read_text(encoding="utf-8"))
         trials = tuple(

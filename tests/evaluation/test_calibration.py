@@ -114,15 +114,20 @@ def test_the_app_takes_what_is_installed(result: Calibration, models: Path) -> N
     assert ensemble.bands.calibrated
     assert ensemble.bands.note == result.note
     assert dataclasses.asdict(ensemble.bands) == {
-        name: pytest.approx(getattr(result.run.bands, name))
-        for name in ("inconclusive", "some", "strong")
+        **{
+            name: pytest.approx(getattr(result.run.bands, name))
+            for name in ("inconclusive", "some", "strong")
+        },
+        "calibrated": True,
+        "note": result.note,
     }
     for network, model in zip(ensemble.networks, result.run.models, strict=True):
         assert (network.weight, network.temperature) == (model.weight, model.temperature)
     assert to_json(read(Calibration, models / "calibration.json")) == to_json(result)
     assert sorted(path.name for path in models.glob("*.json")) == [
-        "calibration.json", "ensemble.json",
-    ]  # fmt: skip
+        "calibration.json",
+        "ensemble.json",
+    ]
 
 
 def test_a_calibration_of_other_weights_is_neither_installed_nor_used(

@@ -75,9 +75,11 @@ def test_where_abstaining_does_not_help_it_is_said(labelled: Labelled) -> None:
     state = np.where(worn.clips["state"] == "", "heavily_recompressed", "")
     wrong = dataclasses.replace(worn, clips=worn.clips.assign(state=state))
     result = abstention(
-        labelled, {"original": scores["original"], "h264-crf40": wrong}, BrightnessScorer(),
+        labelled,
+        {"original": scores["original"], "h264-crf40": wrong},
+        BrightnessScorer(),
         resamples=20,
-    )  # fmt: skip
+    )
     assert result.notes[-1].startswith("Not lowered among: H.264, CRF 40;")
 
 

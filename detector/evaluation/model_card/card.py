@@ -142,7 +142,7 @@ class ModelCard:
 
 
 def gather(folder: Path = MODEL_CARD, models: Path = MODELS) -> ModelCard:
-    """The card of the models in `models`, with what the files in `folder` say of them.
+    """Gather the card of the models in `models`, with what the files in `folder` say of them.
 
     Raises:
         ModelError: the weights themselves are not there.
@@ -202,7 +202,7 @@ def gather(folder: Path = MODEL_CARD, models: Path = MODELS) -> ModelCard:
 
 
 def stale(run: Run, ensemble: EnsembleSpec) -> str | None:
-    """Why a measurement says nothing of these models; None where it is of them."""
+    """Say why a measurement says nothing of these models; None where it is of them."""
     measured = {model.name: model for model in run.models}
     networks = {network.name: network for network in ensemble.networks}
     if {name: model.sha256 for name, model in measured.items()} != {
@@ -224,7 +224,7 @@ def stale(run: Run, ensemble: EnsembleSpec) -> str | None:
 
 
 def to_json(card: ModelCard) -> str:
-    """The whole card as JSON, with the texts that the page shows."""
+    """Write the whole card as JSON, with the texts that the page shows."""
     value = {
         "version": VERSION,
         **dataclasses.asdict(card),
