@@ -18,10 +18,15 @@ import numpy as np
 
 from detector.explanation.explainer import Explainer
 from detector.explanation.faithfulness import faithfulness
-from detector.explanation.heatmaps import Image, png_bytes, tiles
+from detector.explanation.heatmaps import png_bytes, tiles
+from detector.explanation.methods.grad_cam import GradCam
+from detector.explanation.methods.guided_grad_cam import GuidedGradCam
+from detector.explanation.methods.integrated_gradients import IntegratedGradients
+from detector.explanation.methods.occlusion import Occlusion
 from detector.faces.blazeface import BlazeFace
 from detector.faces.geometry import crop_face
 from detector.files import ASSETS
+from detector.media.clip import Image
 from detector.media.reader import frame_at
 from detector.models.networks.registry import NETWORKS
 
@@ -93,18 +98,18 @@ def measure(repeats: int = 5) -> Iterator[Row]:
         )  # fmt: skip
         yield row("walk to the score", network, lambda n=network: explainer.walk(crop, n))
     for network in explainer.names:
-        yield row("Grad-CAM", network, attribute("grad-cam", network), 0.5)
-        yield row("Guided Grad-CAM", network, attribute("guided-grad-cam", network))
+        yield row("Grad-CAM", network, attribute(GradCam.name, network), 0.5)
+        yield row("Guided Grad-CAM", network, attribute(GuidedGradCam.name, network))
     for network in explainer.names:
         yield row(
             "Integrated Gradients, 32 steps", network,
-            attribute("integrated-gradients", network, steps=32), 12.0, slow=True,
+            attribute(IntegratedGradients.name, network, steps=32), 12.0, slow=True,
         )  # fmt: skip
         yield row(
             "Occlusion, 11 x 11 windows", network,
-            attribute("occlusion", network, windows=11), slow=True,
+            attribute(Occlusion.name, network, windows=11), slow=True,
         )  # fmt: skip
-    explanation = explainer.attribute(crop, "grad-cam", "xception")
+    explanation = explainer.attribute(crop, GradCam.name, "xception")
     # Another seed each time, so that the random curves are not taken from what was kept.
     seeds = iter(range(10_000))
     yield row(

@@ -3,11 +3,12 @@
 import streamlit as st
 
 from detector.explanation.layers import convolutions, explained_networks, last_convolution
-from detector.explanation.methods.registry import METHODS
+from detector.explanation.methods.registry import FIRST_METHOD, METHODS
 from detector.models.networks.registry import ENSEMBLE, network_title
 from detector.models.spec import read_ensemble
 from pages.parts import navigation
 from pages.parts.explain import attribution_view, face_picker
+from pages.parts.explain.attribution_tasks import Wanted
 
 NAMES = (*explained_networks(), ENSEMBLE)
 LAST = "Last convolution"
@@ -20,13 +21,13 @@ st.caption(
 )
 
 with st.container(border=True):
-    chosen = face_picker.choose()
+    face = face_picker.pick_face()
     left, middle, right = st.columns([6, 4, 3], gap="medium")
     methods = left.pills(
         "Methods",
         [method.title for method in METHODS.values()],
         selection_mode="multi",
-        default=[METHODS["grad-cam"].title],
+        default=[METHODS[FIRST_METHOD].title],
         key="methods",
         bind="query-params",
     )
@@ -59,10 +60,10 @@ with st.container(border=True):
         "about 130 passes through the network for each map.",
     )
 
-if chosen is None:
+if face is None:
     st.stop()
 wanted = [
-    attribution_view.Wanted(name, network, layer if method.layered else None)
+    Wanted(name, network, layer if method.layered else None)
     for name, method in METHODS.items()
     if method.title in methods
     for network in names
@@ -70,4 +71,4 @@ wanted = [
 if not wanted:
     st.info("Choose at least one method and one network.", icon=":material/touch_app:")
     st.stop()
-attribution_view.show(chosen, wanted, test)
+attribution_view.show(face, wanted, test)

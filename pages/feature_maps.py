@@ -21,13 +21,17 @@ st.caption(
 
 asked = st.query_params.to_dict()  # before the widgets take what they accept out of the address
 with st.container(border=True):
-    chosen = face_picker.choose()
+    face = face_picker.pick_face()
 view = (
     st.segmented_control(
-        "View", list(VIEWS), default="One layer", key="view", bind="query-params",
+        "View",
+        list(VIEWS),
+        default="One layer",
+        key="view",
+        bind="query-params",
         label_visibility="collapsed",
     )
     or "One layer"
-)  # fmt: skip
-if chosen is not None:
-    VIEWS[view](chosen, asked)
+)
+if face is not None:
+    VIEWS[view](face, asked)

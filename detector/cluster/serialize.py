@@ -14,12 +14,12 @@ Value = TypeVar("Value")
 
 
 def to_bytes(value: Any) -> bytes:
-    """A dataclass, or a list of them; names of files that are no text pass too."""
+    """Write a dataclass, or a list of them; names of files that are no text pass too."""
     return json.dumps(value, default=dataclasses.asdict).encode()
 
 
 def from_bytes(kind: type[Value], data: bytes) -> Value:
-    """The value of that type, equal to the one that `to_bytes` was given."""
+    """Return the value of that type, equal to the one that `to_bytes` was given."""
     named: Any = kind
     value: Value = _adapter(named).validate_python(json.loads(data))
     return value

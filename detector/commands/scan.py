@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import argparse
 import os
-import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from detector.commands import scan_cluster, scan_folder
 from detector.commands.scan_options import add_scan_options, settings_of
 from detector.errors import DetectorError
+
+if TYPE_CHECKING:
+    from detector.analysis.scan import Progress as ScanProgress
+    from detector.pictures.folder import PictureFolder
+    from detector.result import Analysis
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,10 +52,9 @@ def run(options: argparse.Namespace) -> int:
     from rich.markup import escape
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from detector.analysis import scan as pipeline
+    from detector.jobs.scan_and_keep import scan_and_keep
     from detector.library.store import Library
     from detector.media.sandboxed_provenance import inspect
-    from detector.pictures.folder import PictureFolder
     from detector.report.export import check_format, save
 
     for file in (options.json, options.report):
@@ -73,17 +77,21 @@ def run(options: argparse.Namespace) -> int:
     with bar:
         task = bar.add_task("scan", total=None)
 
-        def report(progress: pipeline.Progress) -> None:
+        def report(progress: ScanProgress) -> None:
             bar.update(task, completed=progress.done, total=progress.total)
 
-        with tempfile.TemporaryDirectory(prefix="veriframe-") as folder:
-            pictures = PictureFolder(folder) if options.keep or options.report else None
-            result = pipeline.scan(options.clip, settings, pictures=pictures, on_progress=report)
-            if options.report is not None:
-                about = inspect(options.clip) if options.report.suffix.lower() == ".pdf" else None
-                save(result, options.report, pictures, provenance=about)
-            if library is not None:
-                id = library.add(result, pictures, source=options.clip.absolute())
+        def save_report(result: Analysis, pictures: PictureFolder) -> None:
+            about = inspect(options.clip) if options.report.suffix.lower() == ".pdf" else None
+            save(result, options.report, pictures, provenance=about)
+
+        result, id = scan_and_keep(
+            options.clip,
+            library,
+            settings,
+            source=options.clip.absolute(),
+            on_scanned=None if options.report is None else save_report,
+            on_progress=report,
+        )
     if options.json is not None:
         try:
             options.json.write_text(result.to_json(), encoding="utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from detector.errors import TrainingError
+from detector.files import atomic_write
 
 COLUMNS: dict[str, str] = {
     "path": "string",  # relative to the root
@@ -104,8 +106,6 @@ def make_table(root: Path, rows: list[dict[str, Any]], notes: tuple[str, ...] = 
 
 def write_table(table: Table, path: Path) -> None:
     """Write Parquet; the root is kept in the file, relative to it where the file lies inside."""
-    import os
-
     import pyarrow
     from pyarrow import parquet
 
@@ -116,9 +116,8 @@ def write_table(table: Table, path: Path) -> None:
     kept = os.path.relpath(root, home) if home.is_relative_to(root) else str(root)
     metadata = dict(data.schema.metadata or {})
     metadata[b"veriframe_root"] = kept.encode()
-    partial = path.with_name(path.name + ".partial")
-    parquet.write_table(data.replace_schema_metadata(metadata), partial)
-    os.replace(partial, path)
+    with atomic_write(path) as draft:
+        parquet.write_table(data.replace_schema_metadata(metadata), draft)
 
 
 def read_table(path: Path) -> Table:

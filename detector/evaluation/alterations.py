@@ -21,7 +21,7 @@ import PIL.Image
 
 from detector.errors import ClipError
 from detector.media.clip import Image
-from detector.media.reader import open_container
+from detector.media.containers import open_container
 
 STILL_FRAMES = 8  # of the clip that a single picture becomes
 MOST_FRAMES = 300  # of a longer clip, from its start

@@ -8,8 +8,6 @@ clips of the same sets, those that the networks find hardest.
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -37,7 +35,7 @@ from detector.evaluation.fitting import (
 )
 from detector.evaluation.result import VERSION, Calibration, FitQuality, ThresholdFit, write
 from detector.evaluation.scores import LabelledScores
-from detector.files import MODELS
+from detector.files import MODELS, atomic_write
 from detector.models.scorer import Scorer
 from detector.models.spec import Aggregation, EnsembleSpec
 
@@ -136,10 +134,8 @@ def install(calibration: Calibration, models: Path = MODELS) -> Path:
             )
         write(calibration, models / FILE)
         entry["calibration"] = FILE
-        with tempfile.TemporaryDirectory(dir=models) as folder:
-            draft = Path(folder) / path.name
+        with atomic_write(path) as draft:
             draft.write_text(json.dumps(entry, indent=1) + "\n", encoding="utf-8")
-            os.replace(draft, path)
     except (OSError, ValueError, KeyError) as error:
         raise EvaluationError(
             f"{path} cannot be changed ({error}); restore assets/models from the repository."

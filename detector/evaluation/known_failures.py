@@ -26,7 +26,7 @@ from detector.evaluation.alterations import (
 )
 from detector.evaluation.result import VERSION, Run, UsedData, run_of
 from detector.files import ASSETS, sha256_of
-from detector.media.reader import open_container
+from detector.media.containers import open_container
 from detector.models.scorer import Scorer
 from detector.result import Analysis
 from detector.samples import samples

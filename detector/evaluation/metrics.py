@@ -156,8 +156,9 @@ def _equal_bins(logits: Numbers) -> list[NDArray[np.int64]]:
 
 
 def _over(above: Numbers, below: Numbers) -> Numbers:
-    """The quotient; NaN where `below` is 0."""
-    return np.divide(above, below, out=np.full(len(above), np.nan), where=below > 0)
+    """Divide; NaN where `below` is 0."""
+    quotient: Numbers = np.divide(above, below, out=np.full(len(above), np.nan), where=below > 0)
+    return quotient
 
 
 def _thinned(count: int) -> NDArray[np.int64]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -19,7 +18,6 @@ from typing import Any
 
 import numpy as np
 
-import detector
 from detector.datasets.labelled import Labelled
 from detector.datasets.pictures import crop_from_frame, read_picture
 from detector.errors import DetectorError, ModelError
@@ -34,13 +32,14 @@ from detector.evaluation.agreement import (
 from detector.faces.blazeface import BlazeFace, ConfirmedFaces
 from detector.faces.face import FaceDetector
 from detector.faces.geometry import crop_face
-from detector.files import ASSETS
+from detector.files import ASSETS, atomic_write
 from detector.media.reader import ClipReader
 from detector.models.integrity import sha256_of_pair
 from detector.models.networks.registry import NETWORKS
 from detector.models.openvino_scorer import OpenVinoScorer, convert
 from detector.models.scorer import Crops, Logits, in_batches
 from detector.models.spec import EnsembleSpec, NetworkSpec, QuantizedSpec, read_ensemble
+from detector.version import __version__
 
 FILE = ASSETS / "model_card" / "quantization.json"
 ALLOWED_DIFFERENCE = 0.35  # mean |int8 - float32| of a network's logits, over all crops
@@ -213,7 +212,7 @@ def build(
         say("Comparing with float32…")
         full, quick = OpenVinoScorer(ensemble, "f32"), OpenVinoScorer(trial, "int8")
         report = Quantization(
-            software={"veriframe": detector.__version__, "nncf": nncf.__version__,
+            software={"veriframe": __version__, "nncf": nncf.__version__,
                       "openvino": openvino.__version__.split("-")[0]},
             weights={network.name: network.sha256 for network in ensemble.networks},
             models=hashes,
@@ -228,13 +227,12 @@ def build(
         )  # fmt: skip
         refuse_if_worse(report)
         for file in sorted(drafts.iterdir()):
-            os.replace(file, folder / file.name)
+            file.replace(folder / file.name)
         entry = json.loads(listed.read_text())
         for name, int8 in built.items():
             entry["networks"][name]["int8"] = int8
-        text = drafts / "ensemble.json"
-        text.write_text(json.dumps(entry, indent=1, ensure_ascii=False) + "\n")
-        os.replace(text, listed)  # last: it names what is there by now
+        with atomic_write(listed) as text:  # last: it names what is there by now
+            text.write_text(json.dumps(entry, indent=1, ensure_ascii=False) + "\n")
     return report
 
 
@@ -277,7 +275,8 @@ def write(report: Quantization, path: Path = FILE) -> None:
     """Keep the report for the model card."""
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(dataclasses.asdict(report), indent=1, ensure_ascii=False)
-    path.write_text(text + "\n", encoding="utf-8")
+    with atomic_write(path) as draft:
+        draft.write_text(text + "\n", encoding="utf-8")
 
 
 def _beside(ensemble: EnsembleSpec, folder: Path, built: dict[str, dict[str, str]]) -> EnsembleSpec:

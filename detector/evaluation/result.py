@@ -16,18 +16,16 @@ from __future__ import annotations
 
 import functools
 import json
-import os
-import tempfile
 from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
-import detector
 from detector.errors import EvaluationError
-from detector.files import ASSETS
+from detector.files import ASSETS, atomic_write
 from detector.models.scorer import Scorer
 from detector.models.spec import NetworkSpec
+from detector.version import __version__
 
 MODEL_CARD = ASSETS / "model_card"
 VERSION = "1.0"
@@ -448,10 +446,8 @@ def write(value: Any, path: Path) -> None:
     """Write one of the four, whole or not at all; raises EvaluationError."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-            draft = Path(folder) / path.name
+        with atomic_write(path) as draft:
             draft.write_text(to_json(value), encoding="utf-8")
-            os.replace(draft, path)
     except OSError as error:
         raise EvaluationError(
             f"{path} cannot be written ({error.strerror}); name another file with --out."
@@ -510,7 +506,7 @@ def run_of(scorer: Scorer, *, frames: int, data: UsedData, seed: int, resamples:
     """A run with this scorer."""
     ensemble, bands = scorer.ensemble, scorer.ensemble.bands
     return Run(
-        software=detector.__version__,
+        software=__version__,
         ensemble=ensemble.version,
         models=tuple(UsedModel.of(network) for network in ensemble.networks),
         backend=scorer.backend,

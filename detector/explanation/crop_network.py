@@ -39,16 +39,17 @@ class CropNetwork(nn.Module):
         self.register_buffer("std", torch.tensor(spec.std, device=device).view(1, 3, 1, 1))
 
     def forward(self, crops: Tensor) -> Tensor:
-        """Logits float32 [n] of crops float32 [n, 3, s, s] in [0, 1]; any side s.
+        """Return logits float32 [n] of crops float32 [n, 3, s, s] in [0, 1]; any side s.
 
-        The numbers that `normalise` and the network give, with a gradient.
+        They are the numbers that `normalise` and the network give, with a gradient.
         """
         side = self.spec.input_size
         if crops.shape[-1] != side:
             crops = nn.functional.interpolate(
                 crops, size=(side, side), mode="bilinear", antialias=True, align_corners=False
             )
-        return self.network((crops - self.mean) / self.std)
+        logits: Tensor = self.network((crops - self.mean) / self.std)
+        return logits
 
 
 class EnsembleNetwork(nn.Module):
@@ -66,7 +67,7 @@ class EnsembleNetwork(nn.Module):
         self.factors = factors(spec.networks)
 
     def forward(self, crops: Tensor) -> Tensor:
-        """Ensemble logits float32 [n], positive = manipulated, of crops [n, 3, s, s] in [0, 1]."""
+        """Return logits float32 [n], positive = manipulated, of crops [n, 3, s, s] in [0, 1]."""
         parts = [
             factor * self.networks[name](crops) for name, factor in self.factors.items() if factor
         ]
@@ -74,7 +75,7 @@ class EnsembleNetwork(nn.Module):
 
 
 def private_view(network: CropNetwork) -> CropNetwork:
-    """A copy of the modules that shares every weight: hooks set on it are seen by nobody else.
+    """Copy the modules and share every weight: hooks set on the copy are seen by nobody else.
 
     Captum sets hooks on modules, and hooks of two explanations on one module mix. A view costs
     about 15 ms and no memory for weights, so each explanation gets its own and none has to wait.

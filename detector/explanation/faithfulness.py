@@ -21,16 +21,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.concurrency.task import CancelCallback, ProgressCallback
 from detector.errors import ExplanationError
-from detector.explanation.heatmaps import Image
-from detector.explanation.methods.base import (
-    CancelCallback,
-    ProgressCallback,
-    ProgressForward,
-    blurred,
-)
+from detector.explanation.blur import blurred
 from detector.explanation.methods.registry import METHODS
+from detector.explanation.progress import ProgressForward, part_of
 from detector.explanation.result import Explanation
+from detector.media.clip import Image
 from detector.models.networks.registry import ENSEMBLE, network_title
 
 if TYPE_CHECKING:
@@ -84,7 +81,7 @@ class Faithfulness:
     @property
     def random_mean(self) -> NDArray[np.float32]:
         """The mean random curve, float32 [21]."""
-        return self.random_logits.mean(axis=0)
+        return np.asarray(self.random_logits.mean(axis=0), dtype=np.float32)
 
     @property
     def random_areas(self) -> NDArray[np.float32]:
@@ -97,7 +94,7 @@ class Faithfulness:
         return float(self.random_areas.mean())
 
     def describe(self) -> dict[str, object]:
-        """All of it, ready for JSON."""
+        """Return all of it, ready for JSON."""
         return {
             "shares": [round(float(share), 2) for share in self.shares],
             "logits": self.logits.tolist(),
@@ -150,14 +147,14 @@ def faithfulness(
     total = passes(explanation.method, orders)
     done = 0
 
-    def report(part: int) -> ProgressCallback:
-        return lambda share: progress((done + share * part) / total) if progress else None
+    def part(size: int) -> ProgressCallback | None:
+        return part_of(progress, done / total, (done + size) / total)
 
     speaks_for = explanation.logit >= 0
     marked = explanation.map if speaks_for else -explanation.map
     rank = np.argsort(-_by_square(marked).ravel(), kind="stable")
     logits = explainer.logits(
-        _deleted(crop, rank), explanation.network, progress=report(ends), cancelled=cancelled
+        _deleted(crop, rank), explanation.network, progress=part(ends), cancelled=cancelled
     )
     done += ends
 
@@ -165,7 +162,7 @@ def faithfulness(
         ranks = [_random_rank(crop, seed, number) for number in range(orders)]
         pictures = np.concatenate([_deleted(crop, rank)[1:-1] for rank in ranks])
         found = explainer.logits(
-            pictures, explanation.network, progress=report(inner * orders), cancelled=cancelled
+            pictures, explanation.network, progress=part(inner * orders), cancelled=cancelled
         )
         first, last = np.full((orders, 1), logits[0]), np.full((orders, 1), logits[-1])
         return np.hstack([first, found.reshape(orders, inner), last])
@@ -176,7 +173,7 @@ def faithfulness(
     infidelity = unexplained = None
     if additive:
         infidelity, nothing = _infidelity(
-            explainer, crop, explanation, seed, report(total - done), cancelled
+            explainer, crop, explanation, seed, part(total - done), cancelled
         )
         unexplained = infidelity / nothing if nothing > 0 else None
     if progress:
@@ -193,7 +190,12 @@ def faithfulness(
 
 
 def passes(method: str, orders: int = ORDERS) -> int:
-    """What `faithfulness` costs, in forward passes of one crop, before anything was kept."""
+    """Return what `faithfulness` costs, in forward passes of one crop, before any was kept.
+
+    Args:
+        method: a name in `detector.explanation.methods.registry.METHODS`.
+        orders: random orders.
+    """
     curves = len(SHARES) + (len(SHARES) - 2) * orders
     return curves + (INFIDELITY_PASSES if METHODS[method].additive else 0)
 
@@ -201,7 +203,7 @@ def passes(method: str, orders: int = ORDERS) -> int:
 def _sentence(
     explanation: Explanation, logits: NDArray[np.float32], random_logits: NDArray[np.float32]
 ) -> str:
-    """What a deletion curve among random ones says."""
+    """Say what a deletion curve among random ones means."""
     network = (
         "the ensemble" if explanation.network == ENSEMBLE else network_title(explanation.network)
     )
@@ -240,10 +242,10 @@ def _infidelity(
     crop: Image,
     explanation: Explanation,
     seed: int,
-    progress: ProgressCallback,
+    progress: ProgressCallback | None,
     cancelled: CancelCallback | None,
 ) -> tuple[float, float]:
-    """Captum's infidelity of the map, and of a map of zeros on the same perturbations.
+    """Return Captum's infidelity of the map, and of a map of zeros on the same perturbations.
 
     A perturbation blurs a random tenth to half of the squares. Its mask takes the place of
     Captum's perturbation, because the map's values are whole parts of the logit already, for
@@ -252,7 +254,7 @@ def _infidelity(
     import torch
     from captum.metrics import infidelity
 
-    watched = ProgressForward(
+    forward = ProgressForward(
         explainer.network(explanation.network), INFIDELITY_PASSES, progress, cancelled
     )
     pixels = torch.tensor(crop).permute(2, 0, 1)[None].float().to(explainer.device) / 255
@@ -269,7 +271,7 @@ def _infidelity(
 
         with torch.no_grad():
             found = infidelity(
-                watched,
+                forward,
                 perturb,
                 pixels,
                 attributions.to(pixels.device),
@@ -282,28 +284,25 @@ def _infidelity(
 
 
 def _squares(side: int) -> int:
-    """Squares along one side of a crop."""
+    """Return how many squares lie along one side of a crop."""
     return max(round(side / SQUARE), 1)
 
 
 def _by_square(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The mean of a map [s, s] over each square: float32 [n, n]."""
+    """Return the mean of a map [s, s] over each square: float32 [n, n]."""
     count = _squares(len(values))
     means = cv2.resize(values, (count, count), interpolation=cv2.INTER_AREA)
     return np.asarray(means, dtype=np.float32)
 
 
 def _full_size(squares: NDArray[np.float32], side: int) -> NDArray[np.float32]:
-    """Values of squares [n, n] for every pixel, [side, side], edges kept hard."""
+    """Return values of squares [n, n] for every pixel, [side, side], edges kept hard."""
     large = cv2.resize(squares, (side, side), interpolation=cv2.INTER_NEAREST)
     return np.asarray(large, dtype=np.float32)
 
 
 def _deleted(crop: Image, rank: NDArray[np.int64]) -> Image:
-    """The crop with 0, 5, ... 100 % of its squares blurred, in the order of `rank`.
-
-    uint8 [21, s, s, 3].
-    """
+    """Blur 0, 5, ... 100 % of the crop's squares, in the order of `rank`: uint8 [21, s, s, 3]."""
     import torch
 
     side = crop.shape[0]
@@ -320,12 +319,13 @@ def _deleted(crop: Image, rank: NDArray[np.int64]) -> Image:
 
 
 def _random_rank(crop: Image, seed: int, number: int) -> NDArray[np.int64]:
+    """Return the squares of a crop in the random order `number`."""
     count = _squares(crop.shape[0])
     return np.random.default_rng((seed, 0, number)).permutation(count * count)
 
 
 def _random_masks(random: np.random.Generator, number: int, side: int) -> NDArray[np.float32]:
-    """Masks float32 [number, side, side] of 0 and 1, each over a tenth to half of the squares."""
+    """Return masks float32 [number, side, side] of 0 and 1, over a tenth to half of the squares."""
     count = _squares(side)
     shares = random.uniform(0.1, 0.5, size=(number, 1, 1))
     chosen = (random.random((number, count, count)) < shares).astype(np.float32)
@@ -333,8 +333,10 @@ def _random_masks(random: np.random.Generator, number: int, side: int) -> NDArra
 
 
 def _area(curve: NDArray[np.float32]) -> float:
+    """Return the area under a curve over `SHARES`."""
     return float(np.trapezoid(curve, SHARES))
 
 
 def _digest(crop: Image) -> str:
+    """Return the SHA-256 of a crop's pixels, hex."""
     return hashlib.sha256(np.ascontiguousarray(crop).tobytes()).hexdigest()

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from detector.errors import ExplanationError
 from detector.explanation.heatmaps import (
     OPACITY,
-    Image,
     Map,
     Scale,
     colour,
@@ -25,6 +24,7 @@ from detector.explanation.heatmaps import (
     overlay,
     scale_for,
 )
+from detector.media.clip import Image
 from detector.models.networks.layer import Layer
 
 if TYPE_CHECKING:
@@ -78,12 +78,12 @@ class FeatureMaps:
         )
 
     def most_active(self, count: int | None = None) -> tuple[int, ...]:
-        """Filters by falling activity, at most `count` of them; equal ones by number."""
+        """Return filters by falling activity, at most `count` of them; equal ones by number."""
         order = np.argsort(-self.statistics.activity, kind="stable")
         return tuple(int(number) for number in order[:count])
 
     def map(self, number: int) -> Map:
-        """The map of filter `number`, float32 [height, width].
+        """Return the map of filter `number`, float32 [height, width].
 
         Raises:
             ExplanationError: the layer has no such filter.
@@ -93,10 +93,11 @@ class FeatureMaps:
                 f"{self.layer.title} has no filter {number}; choose one from 0 to "
                 f"{len(self.maps) - 1}."
             )
-        return self.maps[number]
+        found: Map = self.maps[number]
+        return found
 
     def scale(self, filters: Sequence[int] | None = None) -> Scale:
-        """One colour scale common to `filters`, by default to all of the layer's.
+        """Return one colour scale common to `filters`, by default to all of the layer's.
 
         Values beyond the `CLIPPED` percentile share the end of the scale, since single
         positions would otherwise leave all others pale.
@@ -105,7 +106,7 @@ class FeatureMaps:
         return scale_for(chosen, self.layer.signed, CLIPPED)
 
     def images(self, filters: Sequence[int], common: bool = True) -> list[Image]:
-        """The maps of `filters` in colour, RGB uint8 [height, width, 3] each.
+        """Draw the maps of `filters` in colour, RGB uint8 [height, width, 3] each.
 
         Args:
             filters: numbers of filters, in the order wanted.
@@ -118,18 +119,18 @@ class FeatureMaps:
     def overlay(
         self, crop: Image, number: int, opacity: float = OPACITY, scale: Scale | None = None
     ) -> Image:
-        """The map of one filter over the face: RGB uint8 [s, s, 3], as `crop`."""
+        """Lay the map of one filter over the face: RGB uint8 [s, s, 3], as `crop`."""
         return overlay(crop, self.map(number), opacity, scale or self.scale([number]))
 
     def histogram(
         self, number: int, bins: int = 40
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """How one filter's values are distributed: counts [bins] and edges [bins + 1]."""
+        """Count one filter's values: counts [bins] and edges [bins + 1]."""
         counts, edges = np.histogram(self.map(number), bins=bins)
         return counts, edges.astype(np.float32)
 
     def npz(self) -> bytes:
-        """All maps with their address as an NPZ file."""
+        """Return all maps with their address as an NPZ file."""
         return npz_bytes(
             maps=self.maps,
             address=self.layer.address,
@@ -161,7 +162,7 @@ class FilterDifference:
 def differing_filters(
     first: FeatureMaps, second: FeatureMaps, count: int = 12
 ) -> tuple[FilterDifference, ...]:
-    """The filters whose mean activation differs most between two faces, largest first.
+    """Find the filters whose mean activation differs most between two faces, largest first.
 
     Means and not positions are compared, since two faces are never aligned to the pixel.
 
@@ -181,10 +182,10 @@ def differing_filters(
 def feature_maps(
     network: CropNetwork, crop: Tensor, wanted: Sequence[Layer]
 ) -> tuple[FeatureMaps, ...]:
-    """The maps of several layers of one network, in one forward pass.
+    """Read the maps of several layers of one network, in one forward pass.
 
     Args:
-        network: hooks are set on it; a private view where it is shared (`ensemble.private_view`).
+        network: hooks are set on it; a private view where it is shared (`private_view`).
         crop: float32 [1, 3, s, s] in [0, 1].
         wanted: layers of this network that have maps.
 
@@ -209,7 +210,7 @@ def feature_maps(
 def activations(
     network: CropNetwork, crop: Tensor, modules: Sequence[str]
 ) -> list[NDArray[np.float32]]:
-    """The outputs of modules for one crop, in one forward pass; float32, without a batch axis.
+    """Return the outputs of modules for one crop, in one forward pass: float32, no batch axis.
 
     Args:
         network: hooks are set on it; a private view where it is shared.

@@ -11,15 +11,18 @@ import functools
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import matplotlib
 import numpy as np
 from numpy.typing import NDArray
 
-Image = NDArray[np.uint8]
+from detector.media.clip import Image
+
 Map = NDArray[np.float32]
+
+Number = TypeVar("Number", np.uint8, np.float32)
 
 SEQUENTIAL = "inferno"
 DIVERGING = "RdBu_r"
@@ -46,7 +49,7 @@ class Scale:
 
 
 def scale_for(maps: Map, signed: bool | None = None, percentile: float = 100.0) -> Scale:
-    """One scale that fits all of `maps`.
+    """Return one scale that fits all of `maps`.
 
     Args:
         maps: float32, any shape; give several maps at once for a scale common to them.
@@ -63,7 +66,7 @@ def scale_for(maps: Map, signed: bool | None = None, percentile: float = 100.0) 
 
 
 def colour(values: Map, scale: Scale | None = None) -> Image:
-    """A map in colour.
+    """Draw a map in colour.
 
     Args:
         values: float32 [h, w].
@@ -74,13 +77,20 @@ def colour(values: Map, scale: Scale | None = None) -> Image:
     """
     scale = scale or scale_for(values)
     share = (values - scale.low) / (scale.high - scale.low)
-    return _table(scale.colours)[np.clip(np.rint(share * 255), 0, 255).astype(np.uint8)]
+    steps = np.clip(np.rint(share * 255), 0, 255).astype(np.uint8)
+    return np.asarray(_table(scale.colours)[steps], dtype=np.uint8)
 
 
-def enlarge(values: NDArray, side: int, smooth: bool = True) -> NDArray:
-    """A map [h, w] or picture [h, w, 3] at [side, side], smooth or with its own positions kept."""
+def enlarge(values: NDArray[Number], side: int, smooth: bool = True) -> NDArray[Number]:
+    """Resize a map [h, w] or picture [h, w, 3] to [side, side].
+
+    Args:
+        values: uint8 or float32, which the result has too.
+        side: pixels.
+        smooth: linear between positions; otherwise each position stays a sharp square.
+    """
     filter_ = cv2.INTER_LINEAR if smooth else cv2.INTER_NEAREST
-    return cv2.resize(values, (side, side), interpolation=filter_)
+    return np.asarray(cv2.resize(values, (side, side), interpolation=filter_), values.dtype)
 
 
 def overlay(
@@ -90,7 +100,7 @@ def overlay(
     scale: Scale | None = None,
     fade: bool = False,
 ) -> Image:
-    """A map laid over the face.
+    """Lay a map over the face.
 
     Args:
         crop: RGB uint8 [s, s, 3].
@@ -104,15 +114,15 @@ def overlay(
     """
     scale = scale or scale_for(values)
     large = enlarge(values, crop.shape[0])
-    alpha: float | NDArray = opacity
+    alpha: float | NDArray[np.floating[Any]] = opacity
     if fade:
         alpha = opacity * np.clip(np.abs(large) / scale.high, 0, 1)[..., None] ** 0.5
     mixed = colour(large, scale) * alpha + crop * (1 - alpha)
-    return np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(mixed), 0, 255), dtype=np.uint8)
 
 
 def tiles(images: Sequence[Image], columns: int, side: int, gap: int = 4) -> Image:
-    """Pictures of one size side by side on white.
+    """Lay pictures of one size side by side on white.
 
     Args:
         images: RGB uint8 [h, w, 3] each; shown at [side, side], positions kept sharp.
@@ -132,21 +142,21 @@ def tiles(images: Sequence[Image], columns: int, side: int, gap: int = 4) -> Ima
 
 
 def colour_bar(scale: Scale, width: int = 256, height: int = 16) -> Image:
-    """The colours of `scale` from low to high, left to right: RGB uint8 [height, width, 3]."""
+    """Draw the colours of `scale` from low to high, left to right: RGB uint8 [height, width, 3]."""
     row = np.linspace(scale.low, scale.high, width, dtype=np.float32)
     return colour(np.repeat(row[None], height, axis=0), scale)
 
 
 def png_bytes(image: Image) -> bytes:
-    """An RGB picture uint8 [h, w, 3] as a PNG file."""
+    """Encode an RGB picture uint8 [h, w, 3] as a PNG file."""
     done, data = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     if not done:
         raise ValueError(f"no PNG can be made of an array of shape {image.shape}")
     return data.tobytes()
 
 
-def npz_bytes(**arrays: NDArray | str | float | int) -> bytes:
-    """Named arrays, numbers and text as a compressed NPZ file; opens with `numpy.load`."""
+def npz_bytes(**arrays: NDArray[Any] | str | float | int) -> bytes:
+    """Pack named arrays, numbers and text as a compressed NPZ file; opens with `numpy.load`."""
     stream = io.BytesIO()
     contents: dict[str, Any] = {name: np.asarray(value) for name, value in arrays.items()}
     np.savez_compressed(stream, **contents)
@@ -155,6 +165,6 @@ def npz_bytes(**arrays: NDArray | str | float | int) -> bytes:
 
 @functools.lru_cache(maxsize=8)
 def _table(name: str) -> Image:
-    """The 256 colours of a matplotlib colour map, uint8 [256, 3]."""
+    """Return the 256 colours of a matplotlib colour map, uint8 [256, 3]."""
     colours = matplotlib.colormaps[name](np.linspace(0, 1, 256))[:, :3]
-    return np.rint(colours * 255).astype(np.uint8)
+    return np.asarray(np.rint(colours * 255), dtype=np.uint8)

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.explanation.feature_maps import FeatureMaps, activations
-from detector.explanation.heatmaps import Image, colour, scale_for, tiles
+from detector.explanation.heatmaps import colour, scale_for, tiles
 from detector.explanation.layers import layer, layers
+from detector.media.clip import Image
 from detector.models.ensemble import probability
 from detector.models.networks.layer import Layer
 from detector.models.networks.registry import NETWORKS, network_title
@@ -49,7 +50,7 @@ class WalkStep:
     values: NDArray[np.float32] | None = None
 
     def picture(self, side: int = 480) -> Image | None:
-        """The most active filters, or the units as squares; RGB uint8, about `side` wide.
+        """Return the most active filters, or the units as squares; RGB uint8, about `side` wide.
 
         None for "logit" and "score", which are single numbers.
         """

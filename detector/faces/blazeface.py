@@ -79,7 +79,7 @@ class BlazeFace:
             ) from error
 
     def detect(self, image: Image) -> tuple[Face, ...]:
-        """Faces in an RGB image uint8 [h, w, 3], most certain first."""
+        """Find the faces in an RGB image uint8 [h, w, 3], most certain first."""
         side = self._layout.side
         tensor, scale, offset = _letterbox(image, side)
         # A request of its own for each call: requests are not safe to share between threads.
@@ -128,7 +128,7 @@ class ConfirmedFaces:
         self.name = self._far.name
 
     def detect(self, image: Image) -> tuple[Face, ...]:
-        """Faces in an RGB image uint8 [h, w, 3], most certain first."""
+        """Find the faces in an RGB image uint8 [h, w, 3], most certain first."""
         return tuple(
             face
             for face in self._far.detect(image)
@@ -137,7 +137,7 @@ class ConfirmedFaces:
 
 
 def model_file(range: Range) -> Path:
-    """The TFLite file of BlazeFace; raises ModelError where it is missing."""
+    """Return the TFLite file of BlazeFace; raises ModelError where it is missing."""
     path = MODELS / "blazeface" / f"blazeface_{range}_range.tflite"
     if not path.is_file():
         raise ModelError(f"{path.name} is missing; restore assets/models from the repository.")
@@ -146,7 +146,7 @@ def model_file(range: Range) -> Path:
 
 @functools.lru_cache(maxsize=2)
 def _anchors(layout: _Layout) -> NDArray[np.float64]:
-    """Centres of the SSD anchors [n, 2], x and y, in units of the input's side."""
+    """Compute the centres of the SSD anchors [n, 2], x and y, in units of the input's side."""
     grids = []
     for stride, in_cell in layout.grids:
         cells = layout.side // stride
@@ -157,7 +157,7 @@ def _anchors(layout: _Layout) -> NDArray[np.float64]:
 
 
 def _letterbox(image: Image, side: int) -> tuple[NDArray[np.float32], float, NDArray[np.float64]]:
-    """The image in the middle of a black square, in [-1, 1], with the scale and offset used."""
+    """Put the image into the middle of a black square, in [-1, 1]; also scale and offset."""
     height, width = image.shape[:2]
     scale = side / max(height, width)
     offset = np.array([(side - width * scale) / 2, (side - height * scale) / 2])

@@ -44,5 +44,5 @@ class FaceDetector(Protocol):
     name: str
 
     def detect(self, image: Image) -> tuple[Face, ...]:
-        """Faces in an RGB image uint8 [h, w, 3], most certain first."""
+        """Find the faces in an RGB image uint8 [h, w, 3], most certain first."""
         ...

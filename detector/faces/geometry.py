@@ -14,7 +14,7 @@ MIN_OVERLAP = 0.3  # boxes that overlap more are one face; MediaPipe's own value
 def crop_face(
     image: Image, box: tuple[float, float, float, float], factor: float, size: int
 ) -> Image:
-    """The square around a face, as the networks see it.
+    """Return the square around a face, as the networks see it.
 
     Args:
         image: RGB uint8 [h, w, 3].
@@ -45,7 +45,7 @@ def crop_face(
 
 
 def _reflect(index: NDArray[np.int64], length: int) -> NDArray[np.int64]:
-    """Indices folded back into [0, length), as cv2.BORDER_REFLECT_101 does."""
+    """Return indices folded back into [0, length), as cv2.BORDER_REFLECT_101 does."""
     if length == 1:
         return np.zeros_like(index)
     period = 2 * (length - 1)

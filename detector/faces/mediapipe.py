@@ -60,7 +60,7 @@ class MediaPipeFaces:
         weakref.finalize(self, _close, self._detector)
 
     def detect(self, image: Image) -> tuple[Face, ...]:
-        """Faces in an RGB image uint8 [h, w, 3], most certain first."""
+        """Find the faces in an RGB image uint8 [h, w, 3], most certain first."""
         import mediapipe
 
         height, width = image.shape[:2]
@@ -100,7 +100,7 @@ def _close(detector: Any) -> None:
 
 
 def _with_metadata(path: Path) -> bytes:
-    """The TFLite file with the NormalizationOptions that MediaPipe Tasks insists on.
+    """Return the TFLite file with the NormalizationOptions that MediaPipe Tasks insists on.
 
     Without them it refuses the file; 127.5 maps pixels to [-1, 1], as BlazeFace expects.
     Written with the flatbuffer schemas that MediaPipe ships, since its own metadata writer

@@ -48,7 +48,7 @@ def fine_detail(crop: Image) -> float:
 
 @functools.cache
 def _window() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """A Hann window, and the distance of each coefficient from the constant one."""
+    """Return a Hann window, and the distance of each coefficient from the constant one."""
     edge = np.hanning(WINDOW)
     across = np.fft.rfftfreq(WINDOW, 1 / WINDOW)
     down = np.fft.fftfreq(WINDOW, 1 / WINDOW)
@@ -66,7 +66,7 @@ MIN_DETAIL = -2.9
 
 
 def measure(face: Face, crop: Image) -> Quality:
-    """What may make a face hard to judge, from its box and its crop uint8 [s, s, 3]."""
+    """Return what may make a face hard to judge, from its box and its crop uint8 [s, s, 3]."""
     grey = cv2.cvtColor(cv2.resize(crop, (128, 128), interpolation=cv2.INTER_AREA),
                         cv2.COLOR_RGB2GRAY)  # fmt: skip
     inner = grey[16:112, 16:112]  # the face itself, without most of its surroundings
@@ -82,7 +82,7 @@ def measure(face: Face, crop: Image) -> Quality:
 
 
 def why_unusable(qualities: Sequence[Quality]) -> AbstainReason:
-    """What most faces of a track lack, of which too few are usable."""
+    """Return what most faces of a track lack, of which too few are usable."""
     small = sum(quality.size < MIN_SIZE for quality in qualities)
     unlit = sum(
         quality.size >= MIN_SIZE and not BRIGHTNESS[0] <= quality.brightness <= BRIGHTNESS[1]

@@ -45,6 +45,18 @@ class Library(FaceScores, Thumbnails):
     """The library. Open it with `Library.open`; it is a context manager too.
 
     It shows, changes and deletes only analyses of its owner; see `owned_by`.
+
+    Examples:
+        >>> from detector import Library, Settings, scan
+        >>> analysis = scan("assets/samples/grid_bbaf2n.mp4", Settings(frames=2))
+        >>> with Library.open() as library:
+        ...     number = library.add(analysis, tags=["interview"])
+        ...     found = library.search().items
+        ...     again = library.get(number)
+        >>> [(entry.name, entry.tags) for entry in found]
+        [('grid_bbaf2n.mp4', ('interview',))]
+        >>> again == analysis
+        True
     """
 
     def __init__(self, engine: sa.Engine, url: URL, clips: Path, owner: str = "") -> None:

@@ -21,7 +21,7 @@ SHARED_CORES = {"ENABLE_CPU_PINNING": False}
 
 
 def core() -> Any:
-    """A new `openvino.Core`; the table is filled before any thread has one.
+    """Return a new `openvino.Core`; the table is filled before any thread has one.
 
     Raises:
         ImportError: OpenVINO is not there.

@@ -6,11 +6,11 @@ import contextlib
 import hashlib
 import io
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from detector.errors import BackendError, ModelError, OutOfMemory
+from detector.files import atomic_write
 from detector.models import openvino_runtime
 from detector.models.backends import cpu_features, has_int8
 from detector.models.integrity import check_hash, check_int8
@@ -63,7 +63,7 @@ class OpenVinoScorer:
         }
 
     def logits(self, crops: Crops) -> dict[str, Logits]:
-        """Each network's logits float32 [n] of crops uint8 [n, s, s, 3]."""
+        """Return each network's logits float32 [n] of crops uint8 [n, s, s, 3]."""
         return {
             name: in_batches(_forward(model), crops, self.batch)
             for name, model in self._models.items()
@@ -87,14 +87,14 @@ def _forward(model: Any):  # type: ignore[no-untyped-def]
 
 
 def cache_folder() -> Path:
-    """Where converted models are kept; VERIFRAME_CACHE overrides the user's cache folder."""
+    """Return where converted models are kept; VERIFRAME_CACHE overrides the user's cache folder."""
     import platformdirs
 
     return Path(os.environ.get("VERIFRAME_CACHE") or platformdirs.user_cache_dir("veriframe"))
 
 
 def _compiled(core: Any, spec: NetworkSpec, crop_size: int, precision: str) -> Any:
-    """The network, ready to run: from the cache where this very machine has compiled it before.
+    """Return the network, ready to run: from the cache where this machine has compiled it.
 
     Raises:
         ModelError: weights are missing or altered.
@@ -137,7 +137,7 @@ def _int8(core: Any, spec: NetworkSpec) -> Any:
 
 
 def convert(spec: NetworkSpec, crop_size: int) -> Any:
-    """The network and its input's scaling as one OpenVINO model, from the weights."""
+    """Return the network and its input's scaling as one OpenVINO model, from the weights."""
     import warnings
 
     import openvino
@@ -153,7 +153,8 @@ def convert(spec: NetworkSpec, crop_size: int) -> Any:
             self.network = network
 
         def forward(self, crops: torch.Tensor) -> torch.Tensor:
-            return self.network(normalise(crops, spec))
+            logits: torch.Tensor = self.network(normalise(crops, spec))
+            return logits
 
     example = torch.zeros((2, crop_size, crop_size, 3), dtype=torch.uint8)
     with warnings.catch_warnings():
@@ -177,7 +178,7 @@ class ChecksummedFile:
         self.seal = path.with_name(path.name + ".sha256")
 
     def read(self) -> bytes | None:
-        """What was written; None where nothing was, or where a single bit is not as it was."""
+        """Return what was written; None where nothing was, or where a bit is not as it was."""
         with contextlib.suppress(OSError, ValueError):
             content = self.path.read_bytes()
             if hashlib.sha256(content).hexdigest() == self.seal.read_text(encoding="ascii"):
@@ -188,9 +189,7 @@ class ChecksummedFile:
         """Keep `content`; a folder that is full or cannot be written to is no error."""
         with contextlib.suppress(OSError):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=self.path.parent) as temporary:
-                draft, seal = Path(temporary) / "content", Path(temporary) / "seal"
+            # The seal is moved last: what it does not fit is never used.
+            with atomic_write(self.seal) as seal, atomic_write(self.path) as draft:
                 draft.write_bytes(content)
                 seal.write_text(hashlib.sha256(content).hexdigest(), encoding="ascii")
-                os.replace(draft, self.path)
-                os.replace(seal, self.seal)  # last: what it does not fit is never used

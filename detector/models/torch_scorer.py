@@ -73,7 +73,7 @@ class TorchScorer:
         }
 
     def logits(self, crops: Crops) -> dict[str, Logits]:
-        """Each network's logits float32 [n] of crops uint8 [n, s, s, 3]."""
+        """Return each network's logits float32 [n] of crops uint8 [n, s, s, 3]."""
         return {
             spec.name: in_batches(lambda batch, spec=spec: self._forward(batch, spec),  # type: ignore[misc]
                                   crops, self.batch)

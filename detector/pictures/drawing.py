@@ -13,9 +13,15 @@ from detector.result import ScoredFace
 
 
 def decode(picture: bytes) -> Image:
-    """RGB uint8 [h, w, 3] from JPEG or PNG bytes."""
+    """Return RGB uint8 [h, w, 3] from JPEG or PNG bytes.
+
+    Raises:
+        ValueError: the bytes are no picture.
+    """
     image = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
-    return np.ascontiguousarray(image[..., ::-1])  # type: ignore[index]
+    if image is None:
+        raise ValueError("these bytes are no JPEG or PNG picture")
+    return np.ascontiguousarray(image[..., ::-1], np.uint8)
 
 
 def draw_faces(
@@ -26,7 +32,7 @@ def draw_faces(
     key_points: bool = False,
     boxes: bool = True,
 ) -> Image:
-    """A copy of a frame with a box and the number of the track around each face.
+    """Copy a frame and draw a box and the number of the track around each face.
 
     Args:
         image: RGB uint8 [h, w, 3], a preview of the frame.
@@ -44,14 +50,15 @@ def draw_faces(
         if boxes:
             _draw_box(drawn, face, scale, unit, thick=4 if face.track == chosen else 2)
         if key_points:
-            for x, y_ in face.key_points:
-                centre = (round(x * scale), round(y_ * scale))
+            for x, y in face.key_points:
+                centre = (round(x * scale), round(y * scale))
                 cv2.circle(drawn, centre, round(4 * unit), (255, 255, 255), -1, cv2.LINE_AA)
                 cv2.circle(drawn, centre, round(3 * unit), colour, -1, cv2.LINE_AA)
     return drawn
 
 
 def _draw_box(drawn: Image, face: ScoredFace, scale: float, unit: float, thick: float) -> None:
+    """Draw the box of a face and the number of its track, lines `thick` units wide."""
     colour = _rgb(track_colour(face.track))
     left, top, right, bottom = (round(value * scale) for value in face.box)
     thick = round(thick * unit)
@@ -62,9 +69,10 @@ def _draw_box(drawn: Image, face: ScoredFace, scale: float, unit: float, thick: 
     (wide, high), _ = cv2.getTextSize(label, cv2.FONT_HERSHEY_SIMPLEX, 0.6 * unit, 2)
     y = max(top, high + 8)
     cv2.rectangle(drawn, (left, y - high - 8), (left + wide + 10, y), colour, -1)
-    cv2.putText(drawn, label, (left + 5, y - 4), cv2.FONT_HERSHEY_SIMPLEX, 0.6 * unit,
-                (255, 255, 255), 2, cv2.LINE_AA)  # fmt: skip
+    font, white = cv2.FONT_HERSHEY_SIMPLEX, (255, 255, 255)
+    cv2.putText(drawn, label, (left + 5, y - 4), font, 0.6 * unit, white, 2, cv2.LINE_AA)
 
 
 def _rgb(colour: str) -> tuple[int, int, int]:
+    """Return "#rrggbb" as three numbers, [0, 255]."""
     return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)

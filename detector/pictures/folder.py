@@ -1,6 +1,6 @@
 """What a person looks at: previews of frames and the face crops that were scored, on disk.
 
-One folder an analysis, filled while it runs, so that memory stays flat however long the clip.
+One folder for each analysis, filled while it runs, so that memory stays flat for long clips too.
 """
 
 from __future__ import annotations
@@ -38,7 +38,11 @@ class PictureFolder:
         self.folder = Path(folder)
 
     def add(self, frame: Frame, faces: Iterable[tuple[int, Image]]) -> None:
-        """Keep a preview of the frame, and of each face (track, crop uint8 [s, s, 3]) all of it.
+        """Keep a preview of a frame, and the faces in it pixel by pixel.
+
+        Args:
+            frame: as it was read.
+            faces: track and crop, RGB uint8 [s, s, 3], of each.
 
         Raises:
             ClipError: the disk is full.
@@ -70,24 +74,24 @@ class PictureFolder:
             _write(self._face_path(frame.index, track), png)
 
     def frame(self, index: int) -> bytes | None:
-        """JPEG preview of frame `index`, at most 960 px wide or high; None if it was not kept."""
+        """Return a JPEG preview of frame `index`, at most 960 px wide or high, or None."""
         return _read(self._frame_path(index))
 
     def face_picture(self, index: int, track: int) -> bytes | None:
-        """PNG of the crop of a track's face in frame `index`; None if it was not kept."""
+        """Return a PNG of a track's face in frame `index`; None if it was not kept."""
         return _read(self._face_path(index, track))
 
     def has_face(self, index: int, track: int) -> bool:
-        """True where the crop of a track's face in frame `index` was kept."""
+        """Say whether the crop of a track's face in frame `index` was kept."""
         return self._face_path(index, track).is_file()
 
     def face(self, index: int, track: int) -> Image | None:
-        """The crop that was scored, RGB uint8 [s, s, 3]; None if it was not kept."""
+        """Return the crop that was scored, RGB uint8 [s, s, 3]; None if it was not kept."""
         png = self.face_picture(index, track)
         if png is None:
             return None
         image = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
-        return None if image is None else np.ascontiguousarray(image[..., ::-1])
+        return None if image is None else np.ascontiguousarray(image[..., ::-1], np.uint8)
 
     def remove(self) -> None:
         """Delete every picture; more calls do nothing."""
@@ -101,6 +105,7 @@ class PictureFolder:
 
 
 def _encode(kind: str, image: Image, option: int, value: int) -> bytes:
+    """Return an RGB picture as a file of `kind`, ".jpg" or ".png"."""
     done, buffer = cv2.imencode(kind, np.ascontiguousarray(image[..., ::-1]), [option, value])
     if not done:
         raise OSError(f"a picture could not be encoded as {kind}")
@@ -108,14 +113,16 @@ def _encode(kind: str, image: Image, option: int, value: int) -> bytes:
 
 
 def _write(path: Path, content: bytes) -> None:
+    """Write a file, or leave none."""
     try:
         path.write_bytes(content)
     except OSError:
-        path.unlink(missing_ok=True)  # half a picture is none
+        path.unlink(missing_ok=True)
         raise
 
 
 def _read(path: Path) -> bytes | None:
+    """Return what a file holds; None where there is none."""
     try:
         return path.read_bytes()
     except OSError:

@@ -1,4 +1,4 @@
-"""The face crops that were scored, for an analysis whose own pictures are gone or small."""
+"""The face crops that were scored, cut again for an analysis whose pictures are gone or small."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from detector.result import Analysis, Sampling, ScoredFace, ScoredFrame
 
 
 def crop_from_clip(clip: Path, sampling: Sampling, frame: ScoredFrame, face: ScoredFace) -> Image:
-    """The crop as it was scored, RGB uint8 [s, s, 3], s = `sampling.crop_size`.
+    """Cut a face out of its clip as it was scored: RGB uint8 [s, s, 3], s = `sampling.crop_size`.
 
     Args:
         clip: the very file that was analysed.
@@ -31,7 +31,12 @@ def crop_from_clip(clip: Path, sampling: Sampling, frame: ScoredFrame, face: Sco
 
 
 def enlarge_copy(copy: Image, sampling: Sampling) -> Image:
-    """A small copy of a crop in the size that networks expect; what it lost stays lost."""
+    """Enlarge a small copy of a crop to the size that networks expect; what it lost stays lost.
+
+    Args:
+        copy: RGB uint8 [n, n, 3].
+        sampling: how the crop was cut; the result is RGB uint8 [s, s, 3], s = its `crop_size`.
+    """
     side = sampling.crop_size
     large = cv2.resize(copy, (side, side), interpolation=cv2.INTER_CUBIC)
     return np.ascontiguousarray(large, np.uint8)
@@ -57,11 +62,14 @@ class ClipPictures:
         self._analysis = analysis
 
     def frame(self, index: int) -> bytes | None:
-        """The kept preview of the frame."""
+        """Return the kept preview of the frame, encoded; None if it was not kept."""
         return self._kept.frame(index)
 
     def face(self, index: int, track: int) -> Image | None:
-        """The crop that was scored, RGB uint8 [s, s, 3]; None where no such face was scored."""
+        """Return the crop that was scored, RGB uint8 [s, s, 3].
+
+        None where no such face was scored, or the clip can no longer be read.
+        """
         for frame in self._analysis.frames:
             for face in frame.faces:
                 if (frame.index, face.track) == (index, track):
@@ -72,9 +80,9 @@ class ClipPictures:
         return None
 
     def face_picture(self, index: int, track: int) -> bytes | None:
-        """The kept copy of the face, encoded."""
+        """Return the kept copy of the face, encoded; None if it was not kept."""
         return self._kept.face_picture(index, track)
 
     def has_face(self, index: int, track: int) -> bool:
-        """True where a copy of the face was kept."""
+        """Say whether a copy of the face was kept."""
         return self._kept.has_face(index, track)

@@ -1,23 +1,20 @@
-"""What gives pictures of analysed frames and faces."""
+"""What pictures of an analysis are asked for, wherever they are kept."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
+from detector.media.clip import Image
 
 
 class Pictures(Protocol):
     """Where pictures of an analysis come from: a `PictureFolder`, or the library."""
 
     def frame(self, index: int) -> bytes | None:
-        """The whole frame as an encoded picture (JPEG); None if it was not kept."""
-        ...
+        """Return the whole frame as an encoded picture (JPEG); None if it was not kept."""
 
-    def face(self, index: int, track: int) -> NDArray[np.uint8] | None:
-        """A track's face in that frame, RGB uint8 [s, s, 3]; None if it was not kept."""
-        ...
+    def face(self, index: int, track: int) -> Image | None:
+        """Return a track's face in that frame, RGB uint8 [s, s, 3]; None if it was not kept."""
 
 
 class DisplayPictures(Pictures, Protocol):
@@ -30,9 +27,7 @@ class DisplayPictures(Pictures, Protocol):
     exact: bool
 
     def face_picture(self, index: int, track: int) -> bytes | None:
-        """A track's face in that frame as an encoded picture; None if it was not kept."""
-        ...
+        """Return a track's face in that frame as an encoded picture; None if it was not kept."""
 
     def has_face(self, index: int, track: int) -> bool:
-        """True where `face` and `face_picture` return a picture."""
-        ...
+        """Say whether `face` and `face_picture` return a picture."""

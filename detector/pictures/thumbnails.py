@@ -20,7 +20,16 @@ MOST_PREVIEWS = 240
 
 
 def pictures_of(analysis: Analysis, pictures: Pictures | None) -> dict[tuple[int, int], bytes]:
-    """JPEG pictures by (frame index, track), track 0 for whole frames; at most `MOST_…`."""
+    """Return small JPEG pictures by (frame index, track), track 0 for whole frames.
+
+    Args:
+        analysis: of the clip.
+        pictures: of its frames and faces; without any, nothing is returned.
+
+    Returns:
+        at most `MOST_PREVIEWS` frames of `PREVIEW_SIDE` pixels, and `MOST_FACES` faces of
+        `FACE_SIDE`.
+    """
     if pictures is None:
         return {}
     strength = {
@@ -44,7 +53,7 @@ def pictures_of(analysis: Analysis, pictures: Pictures | None) -> dict[tuple[int
 
 
 def _telling(strength: Mapping[Any, float], most: int) -> list[Any]:
-    """At most `most` keys: half of them the strongest, the rest spread evenly, in order."""
+    """Choose at most `most` keys: half of them the strongest, the rest spread evenly, in order."""
     keys = list(strength)
     if len(keys) <= most:
         return keys
@@ -56,7 +65,7 @@ def _telling(strength: Mapping[Any, float], most: int) -> list[Any]:
 
 
 def _jpeg(image: NDArray[Any], side: int, quality: int) -> bytes:
-    """A BGR image as JPEG, at most `side` pixels wide and high."""
+    """Return a BGR image as JPEG, at most `side` pixels wide and high."""
     scale = side / max(image.shape[:2])
     if scale < 1:
         width, height = (max(round(length * scale), 1) for length in image.shape[1::-1])

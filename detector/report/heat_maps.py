@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from detector.errors import DetectorError
-from detector.explanation.methods.registry import GRAD_CAM
+from detector.explanation.methods.grad_cam import GradCam
 from detector.media.clip import Image
 from detector.models.networks.registry import ENSEMBLE
 from detector.models.spec import read_ensemble
@@ -35,7 +35,7 @@ def heat_maps(analysis: Analysis, pictures: DisplayPictures) -> dict[tuple[int, 
         for frame, face in strongest_faces(analysis, STRONGEST):
             crop = pictures.face(frame.index, face.track)
             if crop is not None:
-                found = explainer.attribute(crop, GRAD_CAM, ENSEMBLE)
+                found = explainer.attribute(crop, GradCam.name, ENSEMBLE)
                 maps[frame.index, face.track] = found.overlay(crop)
     except DetectorError:
         return {}

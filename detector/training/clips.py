@@ -322,7 +322,7 @@ def prepare(batch: ClipBatch, config: TrainConfig, training: bool) -> PreparedBa
     else:
         views = plain_views(images, factors, config.crop_factor, config.input_size)
     return PreparedBatch(
-        views.unflatten(0, (clips, frames)), batch.labels, batch.weights, batch.skipped
+        views.reshape(clips, frames, *views.shape[1:]), batch.labels, batch.weights, batch.skipped
     )
 
 

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from detector.errors import TrainingError
+from detector.files import atomic_write
 
 VERSION = 1
 RUNS = Path("runs")  # where the commands keep runs, and a page finds those in progress
@@ -215,9 +216,8 @@ def write_history(path: Path, history: History) -> None:
     if history.end is not None:
         lines.append({"kind": "end", **history.end})
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-    os.replace(partial, path)
+    with atomic_write(path) as draft:
+        draft.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
 
 
 def append_line(path: Path, line: dict[str, Any]) -> None:

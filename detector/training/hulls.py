@@ -11,7 +11,6 @@ least so for the mouth.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 from detector.errors import TrainingError
 from detector.faces.blazeface import BlazeFace
 from detector.faces.face import Face, FaceDetector
+from detector.files import atomic_write
 
 Hulls = dict[str, NDArray[np.float32]]
 REGIONS = ("whole face", "inner face", "lower face", "mouth")
@@ -145,10 +145,9 @@ def read_hulls(path: Path) -> Hulls:
 def write_hulls(path: Path, hulls: Hulls) -> None:
     """Write `names` and `hulls` (float16); the file appears only when it is complete."""
     names = sorted(hulls)
-    partial = path.with_name(path.name + ".partial.npz")
     stacked = np.stack([hulls[name] for name in names]) if names else np.zeros((0, 4, POINTS, 2))
-    np.savez_compressed(partial, names=np.array(names), hulls=stacked.astype(np.float16))
-    os.replace(partial, path)
+    with atomic_write(path) as draft:
+        np.savez_compressed(draft, names=np.array(names), hulls=stacked.astype(np.float16))
 
 
 def usable(hulls: Hulls) -> Hulls:

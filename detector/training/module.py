@@ -97,7 +97,7 @@ class ClipTrainer(lightning.LightningModule):
     def forward(self, views: Tensor) -> Tensor:
         """Clip logits float [clips] of views float32 [clips, frames, 3, s, s] in [0, 1]."""
         clips, frames = views.shape[:2]
-        logits = self.network(self.normalise(views.flatten(0, 1)))
+        logits: Tensor = self.network(self.normalise(views.flatten(0, 1)))
         return logits.view(clips, frames).mean(dim=1)
 
     def losses(self, batch: PreparedBatch) -> tuple[Tensor, Tensor]:

@@ -7,13 +7,13 @@ they sum up are histories of their own in the same format.
 from __future__ import annotations
 
 import json
-import os
 import statistics
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from detector.errors import TrainingError
+from detector.files import atomic_write
 from detector.training.history import Scores
 
 FOLD_METRICS = ("accuracy", "f1", "log_loss", "auc")
@@ -123,9 +123,8 @@ class TuningSummary:
 def write_summary(path: Path, summary: FoldsSummary | TuningSummary) -> None:
     """Write JSON; the file appears only when it is complete."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(asdict(summary), indent=1) + "\n", encoding="utf-8")
-    os.replace(partial, path)
+    with atomic_write(path) as draft:
+        draft.write_text(json.dumps(asdict(summary), indent=1) + "\n", encoding="utf-8")
 
 
 def read_folds(path: Path) -> FoldsSummary:

@@ -16,6 +16,7 @@ from detector.analysis import scan as pipeline
 from detector.analysis.engine import Engine
 from detector.commands.cli import COMMANDS, main
 from detector.errors import ClipError
+from detector.jobs import scan_and_keep
 from detector.result import Analysis
 from detector.wording import BAND_SHORT, headline
 from tests.helpers.bad_clips import BAD
@@ -239,7 +240,7 @@ def test_exit_codes(
     def fail(*_: Any, **__: Any) -> None:
         raise problem
 
-    monkeypatch.setattr(pipeline, "scan", fail)
+    monkeypatch.setattr(scan_and_keep, "scan", fail)
     assert main(["scan", str(clip)]) == code
     assert capsys.readouterr().err.strip() == says
 

@@ -28,7 +28,7 @@ from detector.evaluation.drift import (
 from detector.evaluation.result import Distribution, Estimate, Evaluation, read, write
 from detector.figures.drift import psi_chart, shares_chart
 from detector.library.store import Library
-from tests.helpers.apptest import opened, words
+from tests.helpers.apptest import open_page, words
 from tests.helpers.examples import Drawn, example
 from tests.helpers.measured import evaluation, metrics, reference
 
@@ -294,14 +294,14 @@ def test_the_page_compares_only_once_it_is_opened(monkeypatch: pytest.MonkeyPatc
         fill(library, 25)
     asked = []
     monkeypatch.setattr(Library, "measures", lambda *_: asked.append(1))
-    assert not opened("library").exception
+    assert not open_page("library").exception
     assert asked == []
 
 
 def test_the_page_shows_a_sentence_for_each_measure() -> None:
     with Library.open() as library:
         fill(library, 25)
-    app = opened("library")
+    app = open_page("library")
     app.session_state["drift"] = True
     app.run()
     assert not app.exception

@@ -28,12 +28,26 @@ def run(*arguments: str) -> int:
 
 def test_the_issues_own_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "new" / "folder"
-    assert run(str(CLIP), "--time", "1.2", "--method", "grad-cam", "--layer", "resnet50:48",
-               "--out", str(out)) == 0  # fmt: skip
+    assert (
+        run(
+            str(CLIP),
+            "--time",
+            "1.2",
+            "--method",
+            "grad-cam",
+            "--layer",
+            "resnet50:48",
+            "--out",
+            str(out),
+        )
+        == 0
+    )
     name = "demo_selfblend_hopper_1.20s_face0_grad-cam_resnet50-48"
     assert sorted(path.name for path in out.iterdir()) == [
-        f"{name}.json", f"{name}.npz", f"{name}.png",
-    ]  # fmt: skip
+        f"{name}.json",
+        f"{name}.npz",
+        f"{name}.png",
+    ]
     said = capsys.readouterr().out
     assert "Grad-CAM at resnet50:48" in said
     assert f"{name}.png" in said

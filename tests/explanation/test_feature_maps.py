@@ -49,16 +49,12 @@ def test_resnet50_maps_equal_hooks_set_by_hand(explainer: Explainer) -> None:
         {
             "resnet50:1": lambda raw: raw["layer1.0.bn1"].relu(),
             # The first block of a stage: its shortcut is projected.
-            "resnet50:24": lambda raw: (
-                raw["layer3.0.bn3"] + raw["layer3.0.downsample.1"]
-            ).relu(),
+            "resnet50:24": lambda raw: (raw["layer3.0.bn3"] + raw["layer3.0.downsample.1"]).relu(),
             "resnet50:47": lambda raw: raw["layer4.2.bn2"].relu(),
         },
-    )  # fmt: skip
+    )
     for maps in explainer.feature_maps(blended(), list(expected)):
-        np.testing.assert_allclose(
-            maps.maps, expected[maps.layer.address], rtol=1e-3, atol=1e-4
-        )  # fmt: skip
+        np.testing.assert_allclose(maps.maps, expected[maps.layer.address], rtol=1e-3, atol=1e-4)
         assert maps.maps.dtype == np.float32
         assert maps.maps.shape == maps.layer.shape
 
@@ -74,9 +70,7 @@ def test_xception_maps_equal_hooks_set_by_hand(explainer: Explainer) -> None:
         },
     )
     for maps in explainer.feature_maps(blended(), list(expected)):
-        np.testing.assert_allclose(
-            maps.maps, expected[maps.layer.address], rtol=1e-3, atol=1e-4
-        )  # fmt: skip
+        np.testing.assert_allclose(maps.maps, expected[maps.layer.address], rtol=1e-3, atol=1e-4)
 
 
 def test_layer_48_is_what_the_dense_layers_receive(explainer: Explainer) -> None:

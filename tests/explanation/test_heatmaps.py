@@ -55,8 +55,10 @@ def test_signed_maps_are_red_above_and_blue_below_zero() -> None:
     picture = colour(np.array([[-1.0, 0.0, 1.0]], np.float32))
     assert picture.dtype == np.uint8
     assert [tuple(pixel) for pixel in picture[0].tolist()] == [
-        pytest.approx(BLUE, abs=2), pytest.approx(WHITE, abs=2), pytest.approx(RED, abs=2),
-    ]  # fmt: skip
+        pytest.approx(BLUE, abs=2),
+        pytest.approx(WHITE, abs=2),
+        pytest.approx(RED, abs=2),
+    ]
 
 
 def test_values_beyond_the_scale_take_its_end_colours() -> None:

@@ -21,12 +21,24 @@ def explainer() -> Explainer:
 @pytest.mark.parametrize(
     ("network", "addresses"),
     [
-        ("resnet50", ["resnet50:1", "resnet50:24", "resnet50:48", "resnet50:dense1",
-                      "resnet50:dense2", "logit", "score"]),
-        ("xception", ["xception:1", "xception:18", "xception:36", "xception:dense1",
-                      "logit", "score"]),
+        (
+            "resnet50",
+            [
+                "resnet50:1",
+                "resnet50:24",
+                "resnet50:48",
+                "resnet50:dense1",
+                "resnet50:dense2",
+                "logit",
+                "score",
+            ],
+        ),
+        (
+            "xception",
+            ["xception:1", "xception:18", "xception:36", "xception:dense1", "logit", "score"],
+        ),
     ],
-)  # fmt: skip
+)
 def test_the_steps_lead_to_the_score(
     explainer: Explainer, network: str, addresses: list[str]
 ) -> None:
@@ -60,7 +72,7 @@ def test_maps_and_units_are_those_of_the_layers(explainer: Explainer) -> None:
     assert steps[4].values is not None
     np.testing.assert_allclose(
         steps[4].values, units * head[3].weight.numpy()[0], rtol=1e-3, atol=1e-4
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize("network", ["resnet50", "xception"])

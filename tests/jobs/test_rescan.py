@@ -61,9 +61,12 @@ def test_each_is_scanned_as_before_and_what_cannot_be_is_said(
 
 
 def test_a_clip_that_was_changed_is_not_scanned_as_the_same(
-    library: Library, engine: Engine, earlier: Analysis, sample_clip: Callable[[str], Path],
+    library: Library,
+    engine: Engine,
+    earlier: Analysis,
+    sample_clip: Callable[[str], Path],
     tmp_path: Path,
-) -> None:  # fmt: skip
+) -> None:
     clip = tmp_path / "clip.mp4"
     shutil.copy(sample_clip("grid_bbaf2n"), clip)
     id = library.add(earlier, source=clip)

@@ -36,10 +36,14 @@ def maps() -> AppTest:
 
 @pytest.mark.parametrize(
     ("network", "number", "module"),
-    [("ResNet50", 1, "layer1.0.conv1"), ("ResNet50", 48, "layer4.2.conv3"),
-     ("Xception", 1, "conv1"), ("Xception", 36, "conv4")],
+    [
+        ("ResNet50", 1, "layer1.0.conv1"),
+        ("ResNet50", 48, "layer4.2.conv3"),
+        ("Xception", 1, "conv1"),
+        ("Xception", 36, "conv4"),
+    ],
     ids=["resnet50-1", "resnet50-48", "xception-1", "xception-36"],
-)  # fmt: skip
+)
 def test_every_preset_shows_its_layer(
     maps: AppTest, network: str, number: int, module: str
 ) -> None:
@@ -61,10 +65,13 @@ def test_a_filter_can_be_chosen_from_the_grid(maps: AppTest) -> None:
 
 @pytest.mark.parametrize(
     ("address", "sentence"),
-    [("resnet50:77", "There is no layer"), ("vgg:1", "There is no layer"),
-     ("resnet50:dense1", "has no maps")],
+    [
+        ("resnet50:77", "There is no layer"),
+        ("vgg:1", "There is no layer"),
+        ("resnet50:dense1", "has no maps"),
+    ],
     ids=["number", "network", "dense"],
-)  # fmt: skip
+)
 def test_an_address_that_shows_no_maps_gets_one_sentence(
     maps: AppTest, address: str, sentence: str
 ) -> None:
@@ -81,10 +88,16 @@ def test_an_address_is_found(maps: AppTest) -> None:
 
 @pytest.mark.parametrize(
     "parameters",
-    [{"layer__resnet50": "99"}, {"layer__resnet50": "<b>"}, {"clip": "gone.mp4"},
-     {"frame": "99.00 s"}, {"view": "nothing"}, {"filter": "-4"}],
+    [
+        {"layer__resnet50": "99"},
+        {"layer__resnet50": "<b>"},
+        {"clip": "gone.mp4"},
+        {"frame": "99.00 s"},
+        {"view": "nothing"},
+        {"filter": "-4"},
+    ],
     ids=["layer", "markup", "clip", "frame", "view", "filter"],
-)  # fmt: skip
+)
 def test_a_broken_link_opens_something_and_says_so(parameters: dict[str, str]) -> None:
     app = opened("feature_maps", **{"clip": ORIGINAL, **parameters})
     assert [subheader.value for subheader in app.subheader][:1] == ["Filters"]
@@ -100,11 +113,15 @@ def test_attributions_ask_for_a_choice() -> None:
 
 @pytest.mark.parametrize(
     ("view", "expected"),
-    [("One run", "What to read from it"), ("Compare runs", "Focal loss"),
-     ("Folds", "Each part is held out"), ("Tuning", "Best trial"),
-     ("Runs in progress", "No run is in progress")],
+    [
+        ("One run", "What to read from it"),
+        ("Compare runs", "Focal loss"),
+        ("Folds", "Each part is held out"),
+        ("Tuning", "Best trial"),
+        ("Runs in progress", "No run is in progress"),
+    ],
     ids=["one", "compare", "folds", "tuning", "progress"],
-)  # fmt: skip
+)
 def test_training_shows_its_runs(
     view: str, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -134,13 +134,17 @@ print(pictures.frame(1) is not None, pictures.has_face(1, 1))
 def test_a_full_disk_is_one_sentence_and_no_half_a_picture(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", FULL_DISK, str(tmp_path)],
-        check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT,
-    )  # fmt: skip
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
     sentence, kept = done.stdout.splitlines()
     assert re.match(r"The pictures .* cannot be stored \(File too large\); free", sentence)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "frame-0000000.jpg", "frame-0000001.jpg",
-    ]  # fmt: skip
+        "frame-0000000.jpg",
+        "frame-0000001.jpg",
+    ]
     assert kept == "True False"
 
 

@@ -104,7 +104,7 @@ def ended(service: Service, id: str, owner: str = "") -> JobRecord:
 
 
 def clips(service: Service) -> list[str]:
-    """Files of clips that are left in the spool folder."""
+    """Files of clips that are left in the folder of pending clips."""
     return sorted(
         p.name for p in service.pending.folder.iterdir() if p.suffix in (".clip", ".part")
     )
@@ -407,10 +407,20 @@ def test_a_server_that_does_not_come_back_fails_its_jobs(
 def test_two_processes_cannot_take_the_same_job(start: Start, clip: Path) -> None:
     service = start()
     record = JobRecord(
-        id=new_id(), owner="", token="t", key=None, state="waiting", name="a", bytes=1,
-        sha256="0" * 64, fingerprint="1" * 64, settings=Settings(), created_at=1.0, worker="dead",
+        id=new_id(),
+        owner="",
+        token="t",
+        key=None,
+        state="waiting",
+        name="a",
+        bytes=1,
+        sha256="0" * 64,
+        fingerprint="1" * 64,
+        settings=Settings(),
+        created_at=1.0,
+        worker="dead",
         home="h",
-    )  # fmt: skip
+    )
     service.records.add(record)
     assert service.records.take(record, "h", "first")
     assert not service.records.take(record, "h", "second")
@@ -419,9 +429,18 @@ def test_two_processes_cannot_take_the_same_job(start: Start, clip: Path) -> Non
 def test_the_same_key_twice_gives_the_first(start: Start) -> None:
     records = start().records
     record = JobRecord(
-        id=new_id(), owner="", token="t", key="k", state="waiting", name="a", bytes=1,
-        sha256="0" * 64, fingerprint="1" * 64, settings=Settings(), created_at=1.0,
-    )  # fmt: skip
+        id=new_id(),
+        owner="",
+        token="t",
+        key="k",
+        state="waiting",
+        name="a",
+        bytes=1,
+        sha256="0" * 64,
+        fingerprint="1" * 64,
+        settings=Settings(),
+        created_at=1.0,
+    )
     assert records.add(record) == record
     assert records.add(dataclasses.replace(record, id=new_id())).id == record.id
 

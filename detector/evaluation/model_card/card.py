@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import detector
 from detector.errors import DetectorError, EvaluationError, ModelError
 from detector.evaluation.model_card import text
 from detector.evaluation.result import (
@@ -31,6 +30,7 @@ from detector.evaluation.result import (
 from detector.files import MODELS
 from detector.models.spec import EnsembleSpec, NetworkSpec, read_ensemble
 from detector.result import BandThresholds
+from detector.version import __version__
 
 Part = TypeVar("Part")
 
@@ -183,7 +183,7 @@ def gather(folder: Path = MODEL_CARD, models: Path = MODELS) -> ModelCard:
     failures = part(Failures, folder / "failures.json", lambda one: one.run)
     groups = folder / "groups.json"
     return ModelCard(
-        software=detector.__version__,
+        software=__version__,
         ensemble=ensemble.version,
         networks=tuple(_network(spec) for spec in ensemble.networks),
         bands=ensemble.bands,

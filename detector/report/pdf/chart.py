@@ -1,8 +1,5 @@
 """The timeline and the band scale of the PDF, as vector drawings."""
 
-# mypy: disallow-subclassing-any=False
-# reportlab says nothing of its types.
-
 from __future__ import annotations
 
 import math
@@ -58,7 +55,7 @@ _DASHES: tuple[tuple[float, ...], ...] = ((), (4, 2), (1, 1.5), (6, 2, 1, 2), (2
 _SHADES = ("#000000", "#555555", "#000000", "#555555", "#777777", "#333333")
 
 
-class Timeline(Flowable):
+class Timeline(Flowable):  # type: ignore[misc]  # ReportLab has no types
     """Scores over time with the bands' lower limits, a line for each of the highest tracks."""
 
     def __init__(self, analysis: Analysis) -> None:
@@ -86,10 +83,10 @@ class Timeline(Flowable):
         last = max(analysis.clip.duration, analysis.frames[-1].time, 1e-6)
 
         def x(time: float) -> float:
-            return left + width * min(max(time / last, 0), 1)
+            return float(left + width * min(max(time / last, 0), 1))
 
         def y(score: float) -> float:
-            return bottom + height * score
+            return float(bottom + height * score)
 
         drawing = Drawing(self.width, self.height)
         self._bands(drawing, left, width, y)

@@ -1,190 +1,98 @@
-"""Maps over a face, made in the background, and the test of each map beside it."""
+"""Maps over a face as cards, with the test of each map beside it."""
 
 from __future__ import annotations
 
-import threading
-import time
-from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
 
-from detector.concurrency.task import CancelCallback, ProgressCallback, Task
-from detector.errors import Cancelled
-from detector.explanation.faithfulness import Faithfulness, faithfulness
+from detector.concurrency.task import Task
+from detector.explanation.faithfulness import Faithfulness
 from detector.explanation.heatmaps import colour_bar, png_bytes
 from detector.explanation.methods.registry import METHODS
 from detector.explanation.result import Explanation
 from detector.figures.timeline import deletion_curve
-from detector.models.networks.registry import network_title
 from detector.wording import clock
-from pages.parts.explain import layer_picker
-from pages.parts.explain.face_picker import Chosen
+from pages.parts.explain import attribution_tasks
+from pages.parts.explain.attribution_tasks import TaskKey, Wanted
+from pages.parts.explain.face_picker import PickedFace
 from pages.parts.text import plain
 
-# One explanation at a time in this process: two would only slow each other, and the analyses.
-_SLOT = threading.Semaphore(1)
 QUICK = 1.5  # seconds that need no estimate
-PASSES_OF_A_TEST = 130
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """A map that is asked for: method, network, and the layer where one was chosen."""
+def show(face: PickedFace, wanted: list[Wanted], test: bool) -> None:
+    """Show a card for each map; it redraws itself while any of them is being made."""
+    attribution_tasks.cancel_others(face)
 
-    method: str
-    network: str
-    layer: str | None
+    def advance() -> list[bool]:
+        return [attribution_tasks.advance(face, want, test) for want in wanted]  # all of them begin
 
-    @property
-    def title(self) -> str:
-        """As a heading."""
-        layer = f", {self.layer}" if self.layer else ""
-        return f"{METHODS[self.method].title} · {network_title(self.network)}{layer}"
-
-
-def show(chosen: Chosen, wanted: list[Wanted], test: bool) -> None:
-    """A card for each map; redraws itself while any of them is being made."""
-    tasks = _tasks()
-    for stale in [key for key in tasks if key[0] != chosen.key]:
-        tasks.pop(stale).cancel()  # another face is looked at now
-    running = any([_step(chosen, want, test) for want in wanted])  # noqa: C419  (all begin)
+    running = any(advance())
 
     @st.fragment(run_every=0.5 if running else None)
     def cards() -> None:
-        steps = [_step(chosen, want, test) for want in wanted]  # all of them, so that all begin
-        if running and not any(steps):
+        if running and not any(advance()):
             st.rerun()
         for want in wanted:
-            _card(chosen, want, test)
+            _card(face, want, test)
 
     cards()
 
 
-def _tasks() -> dict[tuple, Task[Any]]:
-    tasks: dict[tuple, Task[Any]] = st.session_state.setdefault("explaining", {})
-    return tasks
-
-
-def _estimates() -> dict[tuple, tuple[float, float]]:
-    """When a task's turn came (monotonic seconds), and how long it was thought to take."""
-    found: dict[tuple, tuple[float, float]] = st.session_state.setdefault("estimates", {})
-    return found
-
-
-def _step(chosen: Chosen, want: Wanted, test: bool) -> bool:
-    """Start what is due for one map; True while something of it runs."""
-    tasks = _tasks()
-    first, second = (chosen.key, want, "map"), (chosen.key, want, "test")
-    if first not in tasks:
-        tasks[first] = Task(_work_of_map(chosen, want))
-    done = tasks[first]
-    if not done.finished:
-        return True
-    if test and done.result is not None and second not in tasks:
-        tasks[second] = Task(_work_of_test(chosen, want, done.result))
-    return second in tasks and not tasks[second].finished
-
-
-def _work_of_map(chosen: Chosen, want: Wanted):  # type: ignore[no-untyped-def]
-    explainer, crop, key = layer_picker.explainer(), chosen.crop, chosen.key
-    estimates = _estimates()
-
-    def work(progress: ProgressCallback, cancelled: CancelCallback) -> Explanation:
-        def make() -> Explanation:
-            with _Turn(cancelled):
-                seconds = explainer.estimate_seconds(want.method, want.network)
-                estimates[(key, want, "map")] = (time.monotonic(), seconds)
-                return explainer.attribute(
-                    crop, want.method, want.network, want.layer,
-                    progress=progress, cancelled=cancelled,
-                )  # fmt: skip
-
-        return explainer.keep(("map", key, want), make)
-
-    return work
-
-
-def _work_of_test(  # type: ignore[no-untyped-def]
-    chosen: Chosen, want: Wanted, explanation: Explanation
-):
-    explainer, crop, key = layer_picker.explainer(), chosen.crop, chosen.key
-    estimates = _estimates()
-    name = (explanation.method, explanation.network, explanation.layers)
-
-    def work(progress: ProgressCallback, cancelled: CancelCallback) -> Faithfulness:
-        def make() -> Faithfulness:
-            with _Turn(cancelled):
-                seconds = explainer.seconds_a_pass(want.network) * PASSES_OF_A_TEST
-                estimates[(key, want, "test")] = (time.monotonic(), seconds)
-                return faithfulness(
-                    explainer, crop, explanation, progress=progress, cancelled=cancelled
-                )
-
-        return explainer.keep(("test", key, name), make)
-
-    return work
-
-
-class _Turn:
-    """Waits for this process's one place, and gives up where the task is cancelled."""
-
-    def __init__(self, cancelled: CancelCallback) -> None:
-        self._cancelled = cancelled
-
-    def __enter__(self) -> None:
-        while not _SLOT.acquire(timeout=0.2):
-            if self._cancelled():
-                raise Cancelled("Stopped before it began.")
-
-    def __exit__(self, *_: object) -> None:
-        _SLOT.release()
-
-
-def _card(chosen: Chosen, want: Wanted, test: bool) -> None:
-    tasks = _tasks()
-    task = tasks[(chosen.key, want, "map")]
-    with st.container(border=True, key=f"map-{want.method}-{want.network}"):
-        st.subheader(want.title, anchor=False)
-        st.caption(METHODS[want.method].question)
-        if not task.finished:
-            _waiting(task, "Making the map", (chosen.key, want, "map"))
+def _card(face: PickedFace, wanted: Wanted, test: bool) -> None:
+    """Show one map, or how far it is."""
+    key = TaskKey(face.key, wanted, "map")
+    method = METHODS[wanted.method]
+    with st.container(border=True, key=f"map-{wanted.method}-{wanted.network}"):
+        st.subheader(wanted.title, anchor=False)
+        st.caption(method.question)
+        explanation: Explanation | None = _result(key, "Making the map")
+        if explanation is None:
             return
-        if task.result is None:
-            _stopped(task, (chosen.key, want, "map"))
-            return
-        explanation: Explanation = task.result
         picture, facts = st.columns([2, 3], gap="medium")
-        overlay = explanation.overlay(chosen.crop)
+        overlay = explanation.overlay(face.crop)
         with picture:
-            st.image(overlay, width="stretch", alt=f"{want.title} over the face",
-                     caption=chosen.caption)  # fmt: skip
+            st.image(
+                overlay,
+                width="stretch",
+                alt=f"{wanted.title} over the face",
+                caption=face.caption,
+            )
             scale = explanation.scale()
             st.image(colour_bar(scale, 480, 12), width="stretch", alt="Colour scale")
             st.caption(
                 f"Blue (left, {scale.low:.2g}) lowers the logit for manipulation, red (right, "
-                f"+{scale.high:.2g}) raises it"
-                + ("." if METHODS[want.method].additive else "; without a unit.")
+                f"+{scale.high:.2g}) raises it" + ("." if method.additive else "; without a unit.")
             )
         with facts:
             _facts(explanation)
-            stem = (
-                f"veriframe-{want.method}-{want.network}-{chosen.analysis.clip.sha256[:8]}"
-                f"-frame{chosen.frame.index}-face{chosen.face.track}"
-            )
+            stem = f"veriframe-{wanted.method}-{wanted.network}-{face.file_stem}"
             with st.container(horizontal=True):
-                st.download_button("Picture (PNG)", png_bytes(overlay), f"{stem}.png",
-                                   "image/png", on_click="ignore", icon=":material/image:",
-                                   key=f"png-{stem}-{want.layer}")  # fmt: skip
-                st.download_button("Values (NPZ)", explanation.npz(chosen.crop), f"{stem}.npz",
-                                   "application/octet-stream", on_click="ignore",
-                                   icon=":material/data_array:",
-                                   key=f"npz-{stem}-{want.layer}")  # fmt: skip
+                st.download_button(
+                    "Picture (PNG)",
+                    png_bytes(overlay),
+                    f"{stem}.png",
+                    "image/png",
+                    on_click="ignore",
+                    icon=":material/image:",
+                    key=f"png-{stem}-{wanted.layer}",
+                )
+                st.download_button(
+                    "Values (NPZ)",
+                    explanation.npz(face.crop),
+                    f"{stem}.npz",
+                    "application/octet-stream",
+                    on_click="ignore",
+                    icon=":material/data_array:",
+                    key=f"npz-{stem}-{wanted.layer}",
+                )
             if test:
-                _test(chosen, want)
+                _test(face, wanted)
 
 
 def _facts(explanation: Explanation) -> None:
+    """List the numbers of a map."""
     lines = [f"Logit of this face: **{explanation.logit:+.2f}**"]
     if explanation.layers:
         lines.append("Layer: " + ", ".join(f"`{address}`" for address in explanation.layers))
@@ -198,23 +106,19 @@ def _facts(explanation: Explanation) -> None:
     st.markdown("\n".join(f"- {line}" for line in lines))
 
 
-def _test(chosen: Chosen, want: Wanted) -> None:
-    key = (chosen.key, want, "test")
-    task = _tasks().get(key)
-    if task is None:
+def _test(face: PickedFace, wanted: Wanted) -> None:
+    """Show whether a map is faithful, or how far its test is."""
+    key = TaskKey(face.key, wanted, "test")
+    if attribution_tasks.task_of(key) is None:
         return
     st.markdown("**Is this map faithful?**")
-    if not task.finished:
-        _waiting(task, "Blurring parts away", key)
+    found: Faithfulness | None = _result(key, "Blurring parts away")
+    if found is None:
         return
-    if task.result is None:
-        _stopped(task, key)
-        return
-    found: Faithfulness = task.result
     st.markdown(plain(found.sentence))
     st.plotly_chart(
         deletion_curve(found),
-        key=f"curve-{want.method}-{want.network}-{want.layer}",
+        key=f"curve-{wanted.method}-{wanted.network}-{wanted.layer}",
         config={"displayModeBar": False},
         alt="Logit while the marked parts are blurred away, against random orders",
     )
@@ -225,29 +129,40 @@ def _test(chosen: Chosen, want: Wanted) -> None:
         )
 
 
-def _waiting(task: Task[Any], doing: str, key: tuple) -> None:
-    begun = _estimates().get(key)
-    if begun is None:
+def _result(key: TaskKey, doing: str) -> Any:
+    """Return what a task made; where it made nothing yet, say why, and return None."""
+    task = attribution_tasks.task_of(key)
+    if task is None:
+        return None
+    if not task.finished:
+        _waiting(task, doing, key)
+    elif task.result is None:
+        _stopped(task, key)
+    return task.result if task.finished else None
+
+
+def _waiting(task: Task[float, Any], doing: str, key: TaskKey) -> None:
+    """Show how far a task is, and offer to stop it."""
+    timing = attribution_tasks.timing(key, task)
+    if timing is None:
         left = ", waiting for its turn"
     else:
-        elapsed = time.monotonic() - begun[0]
-        # What it has taken so far tells more than the estimate, once some of it is done.
-        whole = elapsed / task.share if task.share > 0.1 else max(begun[1], elapsed)
+        elapsed, whole = timing
         left = f", about {clock(whole - elapsed)} left" if whole > QUICK else ""
-    st.progress(task.share, f"{doing}{left}")
-    name = "-".join(str(part) for part in (key[1].method, key[1].network, key[2]))
-    st.button("Stop", key=f"stop-{name}", on_click=task.cancel, icon=":material/stop_circle:")
+    st.progress(task.progress, f"{doing}{left}")
+    st.button("Stop", key=f"stop-{key.widget}", on_click=task.cancel, icon=":material/stop_circle:")
 
 
-def _stopped(task: Task[Any], key: tuple) -> None:
+def _stopped(task: Task[float, Any], key: TaskKey) -> None:
+    """Say why a task made nothing, and offer to start it again."""
     if task.error:
         st.error(plain(task.error), icon=":material/error:")
     else:
         st.info("Stopped.", icon=":material/cancel:")
-    name = "-".join(str(part) for part in (key[1].method, key[1].network, key[2]))
-    st.button("Start again", key=f"again-{name}", on_click=_forget, args=(key,),
-              icon=":material/replay:")  # fmt: skip
-
-
-def _forget(key: tuple) -> None:
-    _tasks().pop(key, None)
+    st.button(
+        "Start again",
+        key=f"again-{key.widget}",
+        on_click=attribution_tasks.forget,
+        args=(key,),
+        icon=":material/replay:",
+    )

@@ -30,10 +30,16 @@ SAMPLE_FRAMES = 12
 
 
 @dataclass(frozen=True)
-class Chosen:
-    """One face in one frame of one clip, with the crop that the networks saw."""
+class PickedFace:
+    """One face in one frame of one clip, with the crop that the networks saw.
 
-    source: str
+    Attributes:
+        title: of the clip, for people.
+        analysis: of the clip.
+        frame, face: which one.
+        crop: RGB uint8 [s, s, 3].
+    """
+
     title: str
     analysis: Analysis
     frame: ScoredFrame
@@ -50,6 +56,12 @@ class Chosen:
         """Which face this is, in few words."""
         when = "" if self.analysis.clip.still else f", {clock(self.frame.time)}"
         return f"{self.title}{when}, face {self.face.track}"
+
+    @property
+    def file_stem(self) -> str:
+        """Tells files made of this face from others: clip, frame and face."""
+        sha256 = self.analysis.clip.sha256[:8]
+        return f"{sha256}-frame{self.frame.index}-face{self.face.track}"
 
 
 class _SampleScan:
@@ -68,12 +80,13 @@ class _SampleScan:
 
 @st.cache_resource(max_entries=16, show_spinner="Finding the faces…")
 def _sample(path: Path) -> _SampleScan:
+    """Scan a shipped sample, once for all tabs."""
     return _SampleScan(path)
 
 
 def titles() -> dict[str, str]:
-    """What can be chosen: opened from the library, this tab's own clip, samples with a face."""
-    found = _opened()
+    """Return what can be picked: opened from the library, this tab's clip, samples with a face."""
+    found = _from_library()
     job = session.job()
     if job is not None and job.analysis is not None and job.analysis.tracks:
         found[MINE] = f"Your clip: {short(job.name, 40)}"
@@ -83,32 +96,32 @@ def titles() -> dict[str, str]:
     return found
 
 
-def _opened() -> dict[str, str]:
-    """The analysis that a link or the page "Library" names, where it shows a face."""
+def _from_library() -> dict[str, str]:
+    """Return the analysis that a link or the page "Library" names, where it shows a face."""
     asked = library_access.numbers(st.query_params.get("analysis", ""))
     if asked:
         st.session_state.opened = asked[0]
-    id = st.session_state.get("opened")
-    if id is None:
+    number = st.session_state.get("opened")
+    if number is None:
         return {}
     try:
-        found = library_access.open_library().search(LibraryFilter(ids=[id]), page_size=1).items
+        found = library_access.open_library().search(LibraryFilter(ids=[number]), page_size=1).items
     except LibraryError as error:
         st.error(plain(str(error)), icon=":material/inventory_2:")
         return {}
     if not found:
         st.session_state.opened = None
-        _not_here(f"Analysis {id}", "It may have been deleted from the library.")
+        _not_here(f"Analysis {number}", "It may have been deleted from the library.")
         return {}
-    name = f"From the library: {id}, {short(found[0].name, 40)}"
-    return {f"{KEPT}{id}": name} if found[0].faces else {}
+    name = f"From the library: {number}, {short(found[0].name, 40)}"
+    return {f"{KEPT}{number}": name} if found[0].faces else {}
 
 
 def _kept_crop(
-    id: int, analysis: Analysis, pictures: DisplayPictures, index: int, track: int
+    number: int, analysis: Analysis, pictures: DisplayPictures, index: int, track: int
 ) -> Image | None:
-    """The pixels that were scored, or, where they are gone, a copy and a word about it."""
-    crop = library_access.face(library_access.open_library(), id, pictures, index, track)
+    """Return the pixels that were scored; where they are gone, a copy, and say so."""
+    crop = library_access.face(library_access.open_library(), number, pictures, index, track)
     if crop is None or pictures.exact:
         return crop
     st.caption(
@@ -118,13 +131,11 @@ def _kept_crop(
     return enlarge_copy(crop, analysis.sampling)
 
 
-def load(source: str) -> tuple[Analysis, DisplayPictures]:
-    """The analysis and the pictures of a source that `titles` offers; raises DetectorError."""
+def _load(source: str) -> tuple[Analysis, DisplayPictures]:
+    """Return the analysis and pictures of a source that `titles` offers; raises DetectorError."""
     if source.startswith(KEPT):
-        id = int(source.removeprefix(KEPT))
-        return library_access.analysis(library_access.open_library(), id), library_access.pictures(
-            library_access.open_library(), id
-        )
+        library, number = library_access.open_library(), int(source.removeprefix(KEPT))
+        return library_access.analysis(library, number), library_access.pictures(library, number)
     job = session.job()
     if source == MINE and job is not None and job.analysis is not None:
         return job.analysis, job.pictures
@@ -135,11 +146,11 @@ def load(source: str) -> tuple[Analysis, DisplayPictures]:
     raise DetectorError("This clip is no longer here; choose another one.")
 
 
-def choose(suffix: str = "", default: int = 0) -> Chosen | None:
-    """Widgets that choose a face, bound to the URL; None (and a sentence) where there is none.
+def pick_face(suffix: str = "", default: int = 0) -> PickedFace | None:
+    """Show widgets that pick a face, bound to the URL; None (and a sentence) where there is none.
 
     Args:
-        suffix: tells two choosers on one page apart, also in the URL.
+        suffix: tells two pickers on one page apart, also in the URL.
         default: which source is chosen first.
     """
     offered = titles()
@@ -157,7 +168,7 @@ def choose(suffix: str = "", default: int = 0) -> Chosen | None:
         bind="query-params",
     )
     try:
-        analysis, pictures = load(source)
+        analysis, pictures = _load(source)
     except DetectorError as error:
         st.error(plain(str(error)), icon=":material/error:")
         return None
@@ -206,7 +217,7 @@ def choose(suffix: str = "", default: int = 0) -> Chosen | None:
     if crop is None:
         st.info("This face's picture was not kept; choose another moment.")
         return None
-    return Chosen(source, offered[source], analysis, frame, face, crop)
+    return PickedFace(offered[source], analysis, frame, face, crop)
 
 
 def _not_here(what: str, hint: str) -> None:

@@ -10,23 +10,23 @@ from detector.explanation.feature_maps import FeatureMaps
 from detector.explanation.layers import convolutions, explained_networks, layer
 from detector.models.networks.layer import Layer
 from detector.models.networks.registry import NETWORKS, network_title
-from pages.parts.explain.face_picker import Chosen
+from pages.parts.explain.face_picker import PickedFace
 from pages.parts.text import plain
 
 
-def explainer() -> Explainer:
-    """The explainer of this process; its weights load when they are first needed."""
-    return Explainer.load()
-
-
 @st.cache_resource(max_entries=12, show_spinner="Looking through this layer…")
-def maps(_chosen: Chosen, key: str, address: str) -> FeatureMaps:
-    """The feature maps of one layer for a face; `key` and `address` tell them apart."""
-    return explainer().feature_maps(_chosen.crop, [address])[0]
+def _feature_maps(_face: PickedFace, key: str, address: str) -> FeatureMaps:
+    """Return the maps of one layer for a face; `key` and `address` tell them apart."""
+    return Explainer.load().feature_maps(_face.crop, [address])[0]
 
 
-def network_choice(label: str = "Network") -> str:
-    """The network, bound to the URL."""
+def feature_maps(face: PickedFace, found: Layer) -> FeatureMaps:
+    """Return the maps of one layer for a face, made once for all tabs."""
+    return _feature_maps(face, face.key, found.address)
+
+
+def pick_network(label: str = "Network") -> str:
+    """Show the widget that picks a network, bound to the URL."""
     names = explained_networks()
     titles = [network_title(name) for name in names]
     title = (
@@ -36,8 +36,13 @@ def network_choice(label: str = "Network") -> str:
     return names[titles.index(title)]
 
 
-def layer_choice(network: str, asked: dict[str, str]) -> Layer:
-    """A layer of `network`: presets, a slider over all, and a search by address."""
+def pick_layer(network: str, asked: dict[str, str]) -> Layer:
+    """Show widgets that pick a layer: presets, a slider over all, and a search by address.
+
+    Args:
+        network: name of an installed network.
+        asked: the address bar's parameters, before widgets took what they accept out of them.
+    """
     offered = convolutions(network)
     presets = [layer(address) for address in NETWORKS[network].preset_addresses]
     middle = presets[1]
@@ -92,14 +97,18 @@ def layer_choice(network: str, asked: dict[str, str]) -> Layer:
     if missing := state.get("layer_missing"):
         st.error(plain(missing), icon=":material/search_off:")
     number = st.slider(
-        "Layer", first, last, middle.number or first, key=key,
+        "Layer",
+        first,
+        last,
+        middle.number or first,
+        key=key,
         bind="query-params",
-    )  # fmt: skip
+    )
     return layer(f"{network}:{number}")
 
 
-def describe(found: Layer) -> None:
-    """What a class should know of a layer."""
+def describe_layer(found: Layer) -> None:
+    """Say what a class should know of a layer."""
     filters, height, width = found.shape
     st.markdown(f"**{found.title}** of {network_title(found.network)} · `{found.address}`")
     st.markdown(plain(found.caption))
@@ -110,9 +119,6 @@ def describe(found: Layer) -> None:
     )
 
 
-def file_stem(found: Layer, chosen: Chosen) -> str:
-    """A sensible name for what is downloaded."""
-    return (
-        f"veriframe-{found.address.replace(':', '-')}-{chosen.analysis.clip.sha256[:8]}"
-        f"-frame{chosen.frame.index}-face{chosen.face.track}"
-    )
+def file_stem(found: Layer, face: PickedFace) -> str:
+    """Return a sensible name for what is downloaded."""
+    return f"veriframe-{found.address.replace(':', '-')}-{face.file_stem}"
