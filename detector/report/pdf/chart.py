@@ -1,8 +1,5 @@
 """The timeline and the band scale of the PDF, as vector drawings."""
 
-# mypy: disallow-subclassing-any=False
-# reportlab says nothing of its types.
-
 from __future__ import annotations
 
 import math
@@ -58,7 +55,7 @@ _DASHES: tuple[tuple[float, ...], ...] = ((), (4, 2), (1, 1.5), (6, 2, 1, 2), (2
 _SHADES = ("#000000", "#555555", "#000000", "#555555", "#777777", "#333333")
 
 
-class Timeline(Flowable):
+class Timeline(Flowable):  # type: ignore[misc]  # ReportLab has no types
     """Scores over time with the bands' lower limits, a line for each of the highest tracks."""
 
     def __init__(self, analysis: Analysis) -> None:

@@ -3,9 +3,6 @@
 Charts are vector drawings; every text that came with the clip is a stranger's and is escaped.
 """
 
-# mypy: disallow-subclassing-any=False
-# reportlab says nothing of its types.
-
 from __future__ import annotations
 
 import functools
@@ -101,7 +98,7 @@ def to_pdf(
     return stream.getvalue()
 
 
-class _Pages(Canvas):
+class _Pages(Canvas):  # type: ignore[misc]  # ReportLab has no types
     """Pages with a foot that names the clip by its hash and counts the pages."""
 
     def __init__(self, analysis: Analysis, *arguments: Any, **named: Any) -> None:

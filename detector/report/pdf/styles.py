@@ -1,8 +1,5 @@
 """Type, spacing and building blocks of the PDF."""
 
-# mypy: disallow-subclassing-any=False
-# reportlab says nothing of its types.
-
 from __future__ import annotations
 
 import functools
