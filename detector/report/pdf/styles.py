@@ -29,7 +29,7 @@ RULE = colors.HexColor("#9a9a9a")
 PALE = colors.HexColor("#f0f0f0")
 
 
-class Picture(Flowable):
+class Picture(Flowable):  # type: ignore[misc]  # ReportLab has no types
     """An RGB image uint8 [h, w, 3] within a box, with a hairline around it."""
 
     def __init__(self, image: Image, width: float, height: float) -> None:
