@@ -154,4 +154,4 @@ def test_the_shipped_calibration_is_of_the_shipped_weights() -> None:
     assert found.reported is not None
     assert found.reported.ece_after.value < found.reported.ece_before.value
     assert found.reported.log_loss_after.value < found.reported.log_loss_before.value
-    assert read_ensemble().note == found.note
+    assert read_ensemble().bands.note == found.note
