@@ -15,13 +15,8 @@ from detector.evaluation.calibration import calibrate, in_mixed_sets, install
 from detector.evaluation.result import Calibration, read, to_json
 from detector.files import MODELS
 from detector.models.spec import read_ensemble
-from tests.helpers.labelled_faces import made_labelled, made_scores
+from tests.helpers.labelled_faces import made_scores
 from tests.helpers.stand_ins import BrightnessScorer
-
-
-@pytest.fixture(scope="module")
-def labelled(tmp_path_factory: pytest.TempPathFactory) -> Labelled:
-    return made_labelled(tmp_path_factory.mktemp("labelled"))
 
 
 def fitted(labelled: Labelled, count: int = 1400, frames: int = 1) -> Calibration:

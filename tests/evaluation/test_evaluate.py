@@ -21,13 +21,8 @@ from detector.evaluation.evaluate import (
 from detector.evaluation.result import AggregationScore, Estimate, Evaluation, Metrics, to_json
 from detector.evaluation.scores import LabelledScores
 from detector.models.spec import read_ensemble
-from tests.helpers.labelled_faces import made_labelled, made_scores
+from tests.helpers.labelled_faces import made_scores
 from tests.helpers.stand_ins import BrightnessScorer
-
-
-@pytest.fixture(scope="module")
-def labelled(tmp_path_factory: pytest.TempPathFactory) -> Labelled:
-    return made_labelled(tmp_path_factory.mktemp("labelled"))
 
 
 def measured(labelled: Labelled, scores: LabelledScores, **more: int) -> Evaluation:

@@ -16,13 +16,8 @@ from detector.evaluation.robustness import robustness, score_alterations
 from detector.evaluation.scores import LabelledScores
 from detector.models.spec import read_ensemble
 from detector.result import AbstainReason, BandThresholds
-from tests.helpers.labelled_faces import made_labelled, made_scores
+from tests.helpers.labelled_faces import made_scores
 from tests.helpers.stand_ins import BrightnessScorer
-
-
-@pytest.fixture(scope="module")
-def labelled(tmp_path_factory: pytest.TempPathFactory) -> Labelled:
-    return made_labelled(tmp_path_factory.mktemp("labelled"))
 
 
 def altered() -> dict[str, LabelledScores]:

@@ -18,11 +18,6 @@ from detector.explanation.methods.occlusion import Occlusion
 from tests.helpers.crops import blended, crop_of, original
 
 
-@pytest.fixture(scope="module")
-def explainer() -> Explainer:
-    return Explainer.load()
-
-
 def test_parallel_explanations_equal_serial_ones(explainer: Explainer) -> None:
     """Hooks on one shared model would mix activations and gradients of different crops."""
     crops = [original(), blended(), crop_of("grid_bbaf2n", 1.0)]

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -45,14 +45,6 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
     return folder
-
-
-@pytest.fixture
-def gate() -> Iterator[threading.Semaphore]:
-    """Lets as many frames pass as it is released for; opened wide at the end."""
-    closed = threading.Semaphore(0)
-    yield closed
-    closed.release(10_000)
 
 
 @pytest.fixture

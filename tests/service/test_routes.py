@@ -46,13 +46,6 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write(tmp_path_factory.mktemp("api") / "twelve.mp4", 12)
 
 
-@pytest.fixture
-def gate() -> Iterator[threading.Semaphore]:
-    closed = threading.Semaphore(0)
-    yield closed
-    closed.release(100_000)
-
-
 class Running:
     """An API on a service of its own, and tokens for it."""
 

@@ -36,14 +36,6 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def gate() -> Iterator[threading.Semaphore]:
-    """Lets as many frames pass as it is released for; opened wide at the end."""
-    closed = threading.Semaphore(0)
-    yield closed
-    closed.release(100_000)
-
-
-@pytest.fixture
 def library(database_url: str) -> Iterator[Library]:
     with Library.open(database_url) as opened:
         yield opened

@@ -15,11 +15,6 @@ from detector.models.networks.registry import ENSEMBLE
 from tests.helpers.crops import blended
 
 
-@pytest.fixture(scope="module")
-def explainer() -> Explainer:
-    return Explainer.load()
-
-
 @pytest.mark.parametrize("method", [GradCam.name, GuidedGradCam.name])
 def test_the_ensembles_map_is_the_weighted_sum(explainer: Explainer, method: str) -> None:
     whole = explainer.attribute(blended(), method, ENSEMBLE)

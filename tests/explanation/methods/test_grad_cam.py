@@ -12,11 +12,6 @@ from tests.helpers.crops import blended
 from tests.helpers.known_maps import cam_by_hand, enlarged
 
 
-@pytest.fixture(scope="module")
-def explainer() -> Explainer:
-    return Explainer.load()
-
-
 @pytest.mark.parametrize(
     "address", ["resnet50:48", "resnet50:24", "resnet50:0", "xception:36", "xception:11"]
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 import torch
 from torch import nn
 
@@ -11,11 +10,6 @@ from detector.explanation.explainer import Explainer
 from detector.explanation.methods.guided_grad_cam import GuidedGradCam
 from tests.helpers.crops import as_tensor, blended
 from tests.helpers.known_maps import cam_by_hand, enlarged
-
-
-@pytest.fixture(scope="module")
-def explainer() -> Explainer:
-    return Explainer.load()
 
 
 def test_guided_grad_cam_equals_a_direct_computation(explainer: Explainer) -> None:

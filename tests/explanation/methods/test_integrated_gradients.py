@@ -16,11 +16,6 @@ from tests.helpers.crops import as_tensor, blended, crop_of
 from tests.helpers.known_maps import Linear
 
 
-@pytest.fixture(scope="module")
-def explainer() -> Explainer:
-    return Explainer.load()
-
-
 @pytest.mark.parametrize(
     ("network", "crop"),
     [("resnet50", crop_of("grid_bbaf2n", 1.0)), ("xception", blended())],
