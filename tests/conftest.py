@@ -12,12 +12,15 @@ import pytest
 from detector.analysis.engine import Engine
 from detector.analysis.scan import scan
 from detector.concurrency import threads
+from detector.datasets.layouts import index_folder
+from detector.datasets.table import Table
 from detector.files import ASSETS
 from detector.library.store import Library
 from detector.result import Analysis
 from detector.samples import samples
 from detector.settings import Settings
 from tests.helpers import postgres
+from tests.helpers.tiny_faces import write_set
 
 MAIN = sys.modules["__main__"]
 DATABASES = ["sqlite"] + (["postgresql"] if postgres.programs() else [])
@@ -88,6 +91,18 @@ def gate() -> Iterator[threading.Semaphore]:
     closed = threading.Semaphore(0)
     yield closed
     closed.release(100_000)
+
+
+@pytest.fixture
+def tiny_folder(tmp_path: Path) -> Path:
+    """A labelled set of 24 drawn crops."""
+    return write_set(tmp_path / "set")
+
+
+@pytest.fixture
+def tiny_table(tiny_folder: Path) -> Table:
+    """The same set, indexed."""
+    return index_folder(tiny_folder)
 
 
 @pytest.fixture(autouse=True)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import streamlit as st
 import torch
 from jsonschema import Draft202012Validator
 from safetensors.torch import save_file
@@ -114,11 +115,15 @@ def as_default(stranger: Stranger, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     monkeypatch.setattr(spec.read_ensemble, "__defaults__", (path,))
     monkeypatch.setattr(Explainer.load.__func__, "__defaults__", (path, None))  # type: ignore[attr-defined]
     caches: list[Any] = [layers_module._input_sizes, layers_module._layers]
-    for cache in caches:
-        cache.cache_clear()
+    _forget(caches)
     yield
+    _forget(caches)
+
+
+def _forget(caches: list[Any]) -> None:
     for cache in caches:
         cache.cache_clear()
+    st.cache_resource.clear()  # pages remember faces that were cut for the shipped networks
 
 
 @pytest.mark.parametrize("backend", ["torch-cpu", "openvino-f32"])

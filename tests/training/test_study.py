@@ -275,7 +275,7 @@ def test_faces_are_extracted_once_and_used_for_training(
     parts = sorted((out / "parts").iterdir())
     parts[0].unlink()
     read: list[str] = []
-    from detector.training import hulls as module
+    from detector.training import extract as module
 
     original = module._extract
     monkeypatch.setattr(module, "_extract", lambda task: (read.append(task.path), original(task)))

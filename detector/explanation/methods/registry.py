@@ -50,4 +50,4 @@ def check_settings(names: Iterable[str]) -> None:
     known = {setting.name for method in METHODS.values() for setting in method.settings}
     for name in names:
         if name not in known:
-            raise TypeError(f"no method has a setting {name!r}; there are: {', '.join(known)}")
+            raise TypeError(f"no method has a setting {name!r}; there are: {', '.join(sorted(known))}")
