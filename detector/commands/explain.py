@@ -26,13 +26,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     examples = tuple(last_convolution(name).address for name in explained_networks())
     parser.add_argument("--layer", help=f"for Grad-CAM: for example {or_list(examples)}")
     parser.add_argument("--face", type=int, default=0, help="face, counted from the left (0)")
-    for setting in all_settings():
-        parser.add_argument(
-            f"--{setting.name}",
-            type=int,
-            default=setting.default,
-            help=f"{setting.help} ({setting.default})",
-        )
+    helps: dict[str, list[str]] = {}
+    for setting in all_settings():  # methods may share a name, each with a default of its own
+        helps.setdefault(setting.name, []).append(f"{setting.help} ({setting.default})")
+    for name, texts in helps.items():
+        parser.add_argument(f"--{name}", type=int, help="; ".join(texts))
     parser.add_argument("--opacity", type=float, default=0.55, help="of the map, 0 to 1 (0.55)")
     parser.add_argument("--faithfulness", action="store_true", help="also test the map by deletion")
     parser.add_argument("--out", type=Path, default=Path(), help="folder for the files (.)")
@@ -46,6 +44,7 @@ def run(args: argparse.Namespace) -> int:
     """
     if not 0 <= args.opacity <= 1:
         raise ExplanationError("The opacity goes from 0 to 1.")
+    given = {setting.name: getattr(args, setting.name) for setting in all_settings()}
     result = explain(
         args.clip,
         args.time,
@@ -55,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
         number=args.face,
         check=args.faithfulness,
         progress=_print_progress if sys.stderr.isatty() else None,
-        **{setting.name: getattr(args, setting.name) for setting in all_settings()},
+        **{name: value for name, value in given.items() if value is not None},
     )
     paths = write(result, args.out, args.opacity)
     explanation = result.explanation

@@ -181,6 +181,8 @@ class Explainer:
             found_map = chosen.attribute(
                 self._whole(network), pixels, None, value, progress, cancelled
             )
+            if progress and not chosen.slow:
+                progress(1.0)
         seconds = time.perf_counter() - start
         self._learn(network, seconds / chosen.passes(self.spec.crop_size, value))
         return Explanation(
