@@ -1,5 +1,6 @@
 # make run    creates .venv, installs the pinned requirements and opens the app
 # make test   the same set-up, then the linters and all tests
+# make lint   only the linters: style, types, and who may import whom
 # make setup  only the set-up
 # make lock   resolves requirements.txt anew into requirements.lock, with hashes
 # make audit  asks the package index which pinned packages have known weaknesses
@@ -39,6 +40,7 @@ lint: .venv/tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache --no-logo
 
 # Says in one sentence what is missing, and prepares the models for a quick first page.
 doctor: .venv/app

@@ -30,14 +30,16 @@ STOP_WITHIN = 5  # seconds that open connections may still take
 
 
 def allowed_hosts() -> list[str]:
-    """The names this server answers to: `server.allowedHosts`, which Streamlit itself asks only
-    for its WebSocket; without any, no name is refused."""
+    """Return the names this server answers to; without any, no name is refused.
+
+    They are `server.allowedHosts`, which Streamlit itself asks only for its WebSocket.
+    """
     names = [str(name) for name in st.get_option("server.allowedHosts")] or ["*"]
     return [f"[{name}]" if ":" in name and not name.startswith("[") else name for name in names]
 
 
 def front_end() -> str:
-    """The HTML page into which Streamlit draws."""
+    """Return the HTML page into which Streamlit draws."""
     return (Path(st.__file__).parent / "static" / "index.html").read_text(encoding="utf-8")
 
 
@@ -57,7 +59,7 @@ def begin() -> None:
 
 
 def open_service() -> Service:
-    """The service on a library of its own connections; nothing stays open where it fails."""
+    """Open the service on a library of its own; nothing stays open where that fails."""
     library = Library.open()
     try:
         return Service(process_queue.jobs(), library)
@@ -70,7 +72,7 @@ service = ServiceOpener(open_service)
 
 
 def uvicorn_server() -> uvicorn.Server | None:
-    """The server that runs this application; None under another one."""
+    """Return the server that runs this application; None under another one."""
     running = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
     return running if isinstance(running, uvicorn.Server) else None
 
@@ -103,7 +105,7 @@ async def send_at_once() -> None:
 
 @contextlib.asynccontextmanager
 async def lifespan(_: st.App) -> AsyncIterator[None]:
-    """Uvicorn ends by the very signal that stopped it: what is ours goes before."""
+    """Load and release what is ours; Uvicorn ends by the very signal that stopped it."""
     stop_within(STOP_WITHIN)
     beginning = asyncio.create_task(asyncio.to_thread(begin))
     sending = asyncio.create_task(send_at_once())

@@ -16,11 +16,27 @@ from pathlib import Path
 
 from benchmarks.record import RESULTS
 
-NAMES = ("scoring", "faces", "pipeline", "sandbox", "length", "pages", "people", "api",
-         "cluster", "cluster_simulation")  # fmt: skip
+NAMES = (
+    "scoring",
+    "faces",
+    "pipeline",
+    "sandbox",
+    "length",
+    "pages",
+    "people",
+    "api",
+    "cluster",
+    "cluster_simulation",
+)
 # What they stand beside, not part of the app: tests/requirements.txt brings them.
-NEEDS = {"scoring": "onnxruntime", "pages": "playwright", "people": "psutil", "length": "psutil",
-         "cluster": "ray", "cluster_simulation": "simpy"}  # fmt: skip
+NEEDS = {
+    "scoring": "onnxruntime",
+    "pages": "playwright",
+    "people": "psutil",
+    "length": "psutil",
+    "cluster": "ray",
+    "cluster_simulation": "simpy",
+}
 
 
 def main() -> int:

@@ -92,14 +92,24 @@ def main() -> None:
     ratio = statistics.median(there) / statistics.median(here)
     rows = [
         Row("a scan in this process", {"s": statistics.median(here)}),
-        Row("the same over the API", {"s": statistics.median(there), "ratio": ratio},
-            "at most 1.05", ratio <= 1.05),
-        Row("status requests while scans run", {"a second": rate, "scans": float(scans)},
-            "at least 200 a second", rate >= 200),
-    ]  # fmt: skip
+        Row(
+            "the same over the API",
+            {"s": statistics.median(there), "ratio": ratio},
+            "at most 1.05",
+            ratio <= 1.05,
+        ),
+        Row(
+            "status requests while scans run",
+            {"a second": rate, "scans": float(scans)},
+            "at least 200 a second",
+            rate >= 200,
+        ),
+    ]
     notes = [f"{ASKING} clients ask at once, in processes of their own, on the same cores"]
-    finish(Record("api", "The API: what it adds, and what it answers meanwhile", rows, notes),
-           options.out)  # fmt: skip
+    finish(
+        Record("api", "The API: what it adds, and what it answers meanwhile", rows, notes),
+        options.out,
+    )
 
 
 def status_rate(server: Server, client: Client, clip: Path) -> tuple[float, int]:

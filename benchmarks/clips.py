@@ -38,8 +38,12 @@ def faces_of_portraits(side: int) -> tuple[Image, ...]:
         left, top, right, bottom = faces[0].box
         reach = 0.9 * faces[0].size
         x, y = (left + right) / 2, (top + bottom) / 2
-        matrix = np.array([[side / 2 / reach, 0, side / 2 - x * side / 2 / reach],
-                           [0, side / 2 / reach, side / 2 - y * side / 2 / reach]])  # fmt: skip
+        matrix = np.array(
+            [
+                [side / 2 / reach, 0, side / 2 - x * side / 2 / reach],
+                [0, side / 2 / reach, side / 2 - y * side / 2 / reach],
+            ]
+        )
         cut = cv2.warpAffine(picture, matrix, (side, side), borderMode=cv2.BORDER_REPLICATE)
         found.append(np.asarray(cut, np.uint8))
     return tuple(found)

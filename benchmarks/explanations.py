@@ -18,10 +18,15 @@ import numpy as np
 
 from detector.explanation.explainer import Explainer
 from detector.explanation.faithfulness import faithfulness
-from detector.explanation.heatmaps import Image, png_bytes, tiles
+from detector.explanation.heatmaps import png_bytes, tiles
+from detector.explanation.methods.grad_cam import GradCam
+from detector.explanation.methods.guided_grad_cam import GuidedGradCam
+from detector.explanation.methods.integrated_gradients import IntegratedGradients
+from detector.explanation.methods.occlusion import Occlusion
 from detector.faces.blazeface import BlazeFace
 from detector.faces.geometry import crop_face
 from detector.files import ASSETS
+from detector.media.clip import Image
 from detector.media.reader import frame_at
 from detector.models.networks.registry import NETWORKS
 
@@ -72,9 +77,12 @@ def measure(repeats: int = 5) -> Iterator[Row]:
     forward: dict[str, float] = {}
 
     def row(
-        name: str, network: str, act: Callable[[], object], limit: float | None = None,
+        name: str,
+        network: str,
+        act: Callable[[], object],
+        limit: float | None = None,
         slow: bool = False,
-    ) -> Row:  # fmt: skip
+    ) -> Row:
         seconds = median_seconds(act, max(repeats // 3, 1) if slow else repeats, not slow)
         return Row(f"{network:9} {name}", seconds, seconds / forward[network], limit)
 
@@ -85,32 +93,37 @@ def measure(repeats: int = 5) -> Iterator[Row]:
         forward[network] = _forward(explainer.network(network), crop, repeats)
         yield Row(f"{network:9} plain forward pass", forward[network], 1.0, None)
     for network, preset in ((n.name, n.preset_addresses) for n in NETWORKS.values()):
-        yield row(
-            "three layers", network, lambda p=preset: explainer.feature_maps(crop, p), 0.5
-        )  # fmt: skip
+        yield row("three layers", network, lambda p=preset: explainer.feature_maps(crop, p), 0.5)
         yield row(
             "another layer, drawn", network, lambda p=preset: _page(explainer, crop, p[1]), 1.0
-        )  # fmt: skip
+        )
         yield row("walk to the score", network, lambda n=network: explainer.walk(crop, n))
     for network in explainer.names:
-        yield row("Grad-CAM", network, attribute("grad-cam", network), 0.5)
-        yield row("Guided Grad-CAM", network, attribute("guided-grad-cam", network))
+        yield row("Grad-CAM", network, attribute(GradCam.name, network), 0.5)
+        yield row("Guided Grad-CAM", network, attribute(GuidedGradCam.name, network))
     for network in explainer.names:
         yield row(
-            "Integrated Gradients, 32 steps", network,
-            attribute("integrated-gradients", network, steps=32), 12.0, slow=True,
-        )  # fmt: skip
+            "Integrated Gradients, 32 steps",
+            network,
+            attribute(IntegratedGradients.name, network, steps=32),
+            12.0,
+            slow=True,
+        )
         yield row(
-            "Occlusion, 11 x 11 windows", network,
-            attribute("occlusion", network, windows=11), slow=True,
-        )  # fmt: skip
-    explanation = explainer.attribute(crop, "grad-cam", "xception")
+            "Occlusion, 11 x 11 windows",
+            network,
+            attribute(Occlusion.name, network, windows=11),
+            slow=True,
+        )
+    explanation = explainer.attribute(crop, GradCam.name, "xception")
     # Another seed each time, so that the random curves are not taken from what was kept.
     seeds = iter(range(10_000))
     yield row(
-        "deletion, 5 random orders", "xception",
-        lambda: faithfulness(explainer, crop, explanation, seed=next(seeds)), slow=True,
-    )  # fmt: skip
+        "deletion, 5 random orders",
+        "xception",
+        lambda: faithfulness(explainer, crop, explanation, seed=next(seeds)),
+        slow=True,
+    )
 
 
 def _forward(network: Callable, crop: Image, repeats: int) -> float:

@@ -35,8 +35,16 @@ def main() -> None:
     for name, taken in seconds.items():
         other = seconds[f"MediaPipe, {'short' if 'short' in name else 'full'} range"]
         found = len(finders[name].detect(image))
-        rows.append(Row(name, {"ms a frame": taken * 1000, "times MediaPipe": other / taken,
-                               "faces found": found}))  # fmt: skip
+        rows.append(
+            Row(
+                name,
+                {
+                    "ms a frame": taken * 1000,
+                    "times MediaPipe": other / taken,
+                    "faces found": found,
+                },
+            )
+        )
     finish(Record("faces", "Finding faces in a 1080p frame", rows), options.out)
 
 

@@ -65,13 +65,19 @@ def main() -> None:
             path = clips.lengthen(minute, Path(folder) / f"{count}.mp4", count)
             found = json.loads(
                 subprocess.run(
-                    [sys.executable, "-c", _SCAN, str(path)], check=True, capture_output=True,
+                    [sys.executable, "-c", _SCAN, str(path)],
+                    check=True,
+                    capture_output=True,
                     text=True,
                 ).stdout
-            )  # fmt: skip
+            )
             memory = found["peak"] / 2**20
-            values = {"s": found["seconds"], "s a minute": found["seconds"] / count,
-                      "MiB at peak": memory, "MB of file": path.stat().st_size / 1e6}  # fmt: skip
+            values = {
+                "s": found["seconds"],
+                "s a minute": found["seconds"] / count,
+                "MiB at peak": memory,
+                "MB of file": path.stat().st_size / 1e6,
+            }
             rows.append(Row(f"{count} min", values, "within 1536 MiB", memory <= 1536))
         rows += _ways(path, minutes[-1])
     finish(Record("length", "Clips of 1080p, 32 frames", rows), options.out)

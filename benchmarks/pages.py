@@ -40,11 +40,22 @@ def main() -> None:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         server = subprocess.Popen(
-            [sys.executable, "-m", "streamlit", "run", "server.py", "--server.headless", "true",
-             "--server.port", str(port)],
-            cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            [
+                sys.executable,
+                "-m",
+                "streamlit",
+                "run",
+                "server.py",
+                "--server.headless",
+                "true",
+                "--server.port",
+                str(port),
+            ],
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
             env={**os.environ, "VERIFRAME_DATA": folder},
-        )  # fmt: skip
+        )
         try:
             url = f"http://localhost:{port}"
             _wait(port)
@@ -65,8 +76,9 @@ def _import(repeats: int) -> Row:
     code = "import time; a = time.perf_counter(); import detector; print(time.perf_counter() - a)"
 
     def once() -> float:
-        done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True,
-                              capture_output=True, text=True)  # fmt: skip
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True
+        )
         return float(done.stdout)
 
     taken = statistics.median(once() for _ in range(repeats))

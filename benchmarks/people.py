@@ -44,8 +44,9 @@ def main() -> None:
         jobs.submit(path, "warm.mp4", Settings()).wait()
         for people in (1, 2, 4, 8):
             started = time.perf_counter()
-            waiting = {n: jobs.submit(path, f"{n}.mp4", Settings(), owner=str(n))
-                       for n in range(people)}  # fmt: skip
+            waiting = {
+                n: jobs.submit(path, f"{n}.mp4", Settings(), owner=str(n)) for n in range(people)
+            }
             ended: dict[int, float] = {}
             peak = 0.0
             while len(ended) < people:
@@ -59,9 +60,13 @@ def main() -> None:
                 job.discard()
             alone = alone or max(ended.values())
             slowest = max(ended.values())
-            values = {"s, first": min(ended.values()), "s, last": slowest,
-                      "clips a minute": 60 * people / slowest, "last / (n alone)":
-                      slowest / alone / people, "MiB at peak": peak}  # fmt: skip
+            values = {
+                "s, first": min(ended.values()),
+                "s, last": slowest,
+                "clips a minute": 60 * people / slowest,
+                "last / (n alone)": slowest / alone / people,
+                "MiB at peak": peak,
+            }
             fair = slowest <= 1.15 * people * alone
             rows.append(Row(f"{people} at once", values, "at most their share (+15 %)", fair))
     finish(Record("people", "People who analyse 10 s of 1080p at once", rows), options.out)

@@ -27,8 +27,9 @@ def main(source: Path = RESULTS / "scoring.json", target: Path = TARGET) -> None
         [row["values"]["ms a face"] for row in rows],
         color=["#2563eb" if "Veriframe" in row["name"] else "#94a3b8" for row in rows],
     )
-    labels = [f"{row['values']['ms a face']:.0f} ms, {row['values']['times eager']:.1f}×"
-              for row in rows]  # fmt: skip
+    labels = [
+        f"{row['values']['ms a face']:.0f} ms, {row['values']['times eager']:.1f}×" for row in rows
+    ]
     axes.bar_label(bars, labels, padding=4)
     axes.set_xlim(0, 1.25 * max(row["values"]["ms a face"] for row in rows))
     axes.set_xlabel("milliseconds a face, both networks; × = times as fast as eager PyTorch")

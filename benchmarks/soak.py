@@ -99,10 +99,15 @@ def small_disk() -> Iterator[tuple[Path, bool]]:
     with tempfile.TemporaryDirectory(prefix="soak-") as name:
         folder = Path(name) / "disk"
         folder.mkdir()
-        done = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", f"size={DISK}m,mode=700", "tmpfs", str(folder)],
-            check=False, capture_output=True,
-        ) if shutil.which("mount") else None  # fmt: skip
+        done = (
+            subprocess.run(
+                ["mount", "-t", "tmpfs", "-o", f"size={DISK}m,mode=700", "tmpfs", str(folder)],
+                check=False,
+                capture_output=True,
+            )
+            if shutil.which("mount")
+            else None
+        )
         mounted = done is not None and done.returncode == 0
         try:
             yield folder, mounted
@@ -322,17 +327,32 @@ def report(
         Row("what happened", {name: float(count) for name, count in sorted(events.items())}),
         Row("analyses that a page called kept", {"count": float(len(tally.kept))}),
         Row("of them lost", {"count": float(lost)}, "none", lost == 0),
-        Row("visits that waited for ever", {"count": float(events["stuck"])}, "none",
-            events["stuck"] == 0),
-        Row("unexpected errors", {"count": float(events["unexpected errors"])}, "none",
-            events["unexpected errors"] + events["pages that failed"] == 0),
-        Row("works after everything", {"count": float(events["scans after everything"])},
-            "one scan", events["scans after everything"] == 1),
+        Row(
+            "visits that waited for ever",
+            {"count": float(events["stuck"])},
+            "none",
+            events["stuck"] == 0,
+        ),
+        Row(
+            "unexpected errors",
+            {"count": float(events["unexpected errors"])},
+            "none",
+            events["unexpected errors"] + events["pages that failed"] == 0,
+        ),
+        Row(
+            "works after everything",
+            {"count": float(events["scans after everything"])},
+            "one scan",
+            events["scans after everything"] == 1,
+        ),
         *_halves(tally.memory),
         *(
-            Row(f"{name} at rest",
+            Row(
+                f"{name} at rest",
                 {"before": float(getattr(before, name)), "after": float(getattr(after, name))},
-                words, getattr(after, name) <= getattr(before, name) * share + some)
+                words,
+                getattr(after, name) <= getattr(before, name) * share + some,
+            )
             for name, words, share, some in (
                 ("memory", "at most a fifth more (MiB)", 1.2, 0),
                 ("files", "at most 16 more", 1.0, 16),
@@ -341,7 +361,7 @@ def report(
                 ("temporary", "no more", 1.0, 0),
             )
         ),
-    ]  # fmt: skip
+    ]
     return Record("soak", f"Soak: {minutes:g} minutes", rows, [*notes, *tally.strange[:10]])
 
 
@@ -351,8 +371,14 @@ def _halves(memory: list[float]) -> list[Row]:
         return []
     middle = len(memory) // 2
     first, second = max(memory[:middle]), max(memory[middle:])
-    return [Row("highest memory while it ran", {"first half": first, "second half": second},
-                "at most a tenth more in the second (MiB)", second <= 1.1 * first)]  # fmt: skip
+    return [
+        Row(
+            "highest memory while it ran",
+            {"first half": first, "second half": second},
+            "at most a tenth more in the second (MiB)",
+            second <= 1.1 * first,
+        )
+    ]
 
 
 def main() -> int:
@@ -362,8 +388,12 @@ def main() -> int:
     )
     parser.add_argument("--minutes", type=float, default=15.0)
     parser.add_argument("--people", type=int, default=8)
-    parser.add_argument("--maps", action=argparse.BooleanOptionalAction, default=True,
-                        help="ask for maps too (default)")  # fmt: skip
+    parser.add_argument(
+        "--maps",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="ask for maps too (default)",
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="write soak.json here")
     options = parser.parse_args()
@@ -376,9 +406,15 @@ def main() -> int:
         settings = ["--server.disconnectedSessionTTL", str(REST)]
         with served.serve(folder, options=settings) as server:
             tally, before, after = asyncio.run(
-                soak(server, folder if mounted else None, options.minutes, options.people,
-                     options.seed, options.maps)
-            )  # fmt: skip
+                soak(
+                    server,
+                    folder if mounted else None,
+                    options.minutes,
+                    options.people,
+                    options.seed,
+                    options.maps,
+                )
+            )
             with Library.open(server.data / "library.sqlite") as library:
                 held = list(library.ids())
     if not tally.events["workers killed"]:

@@ -16,7 +16,7 @@ CUDA = re.compile(r"(nvidia|cuda)-.*|triton")
 
 
 def split(lock: str) -> tuple[str, str]:
-    """The lock's text without CUDA and PyTorch, and PyTorch's own `name==version` lines."""
+    """Return the lock without CUDA and PyTorch, and PyTorch's own `name==version` lines."""
     # A package begins at the left margin; its hashes and remarks are indented.
     packages = re.findall(r"^[A-Za-z0-9].*\n(?:[ \t].*\n)*", lock + "\n", re.MULTILINE)
     hashed, torch = [], []

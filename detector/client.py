@@ -1,4 +1,4 @@
-"""A client for the service's API, for newsrooms and archives that call it from their own tools.
+"""Call the service's API from your own tools: a client for newsrooms and archives.
 
 >>> from detector.client import Client
 >>> with Client("http://localhost:8501", token) as veriframe:
@@ -78,11 +78,11 @@ class Client:
             raise ApiError(0, f"{clip} cannot be read ({error.strerror}).") from error
 
     def job(self, job: Job | str) -> Job:
-        """How far it is."""
+        """Ask how far a job is."""
         return self._json("GET", _path(job))
 
     def jobs(self, state: str | None = None) -> Iterator[Job]:
-        """All jobs of the token's owner, newest first."""
+        """List all jobs of the token's owner, newest first."""
         page = pages = 1
         while page <= pages:
             query = {"page": page} | ({} if state is None else {"state": state})
@@ -125,26 +125,26 @@ class Client:
                     yield json.loads(line.removeprefix("data:"))
 
     def result(self, job: Job | str) -> Analysis:
-        """The whole result of a job that is done."""
+        """Fetch the whole result of a job that is done."""
         return Analysis.from_json(self._bytes(_path(job) + "/result.json"))
 
     def save(self, job: Job | str, path: Path | str) -> Path:
-        """Write its result to a file that ends with .json, .csv or .pdf."""
+        """Write the result of a job to a file that ends with .json, .csv or .pdf."""
         path = Path(path)
         write_whole(path, self._bytes(f"{_path(job)}/result{path.suffix.lower()}"))
         return path
 
     def frame(self, job: Job | str, index: int, track: int | None = None) -> bytes:
-        """A small JPEG picture of a frame, or of one face in it."""
+        """Fetch a small JPEG picture of a frame, or of one face in it."""
         query = {} if track is None else {"track": track}
         return self._bytes(f"{_path(job)}/frames/{index}.jpg", query)
 
     def delete(self, job: Job | str) -> None:
-        """Stop it, and remove everything that belongs to it."""
+        """Stop a job, and remove everything that belongs to it."""
         self._bytes(_path(job), method="DELETE")
 
     def models(self) -> list[dict[str, Any]]:
-        """The models that can be chosen, the default first."""
+        """List the models that can be chosen, the default first."""
         found: list[dict[str, Any]] = json.loads(self._bytes("models"))
         return found
 

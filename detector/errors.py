@@ -2,7 +2,16 @@
 
 
 class DetectorError(Exception):
-    """Base of all errors whose message is written for the person at the screen."""
+    """Base of all errors whose message is written for the person at the screen.
+
+    Examples:
+        >>> from detector import DetectorError, scan
+        >>> try:
+        ...     scan("no-such-clip.mp4")
+        ... except DetectorError as error:
+        ...     print(error)
+        “no-such-clip.mp4” cannot be opened; check that it exists.
+    """
 
 
 class ClipError(DetectorError):

@@ -1,4 +1,4 @@
-"""Where Veriframe keeps what belongs to the person: the library, and models of their own."""
+"""Files: where Veriframe's own and the person's lie, writing one whole, and its hash."""
 
 from __future__ import annotations
 
@@ -6,13 +6,19 @@ import contextlib
 import hashlib
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from detector.errors import ReportError
 
+PACKAGE = Path(__file__).resolve().parent
+ROOT = PACKAGE.parent
+ASSETS = ROOT / "assets"
+MODELS = ASSETS / "models"
+
 
 def data_folder() -> Path:
-    """Where Veriframe keeps things: `VERIFRAME_DATA`, or the user's data folder."""
+    """Return where Veriframe keeps things: `VERIFRAME_DATA`, or the user's data folder."""
     chosen = os.environ.get("VERIFRAME_DATA")
     if chosen:
         return Path(chosen).expanduser()
@@ -21,25 +27,32 @@ def data_folder() -> Path:
     return platformdirs.user_data_path("veriframe", appauthor=False)
 
 
+@contextlib.contextmanager
+def atomic_write(path: Path) -> Iterator[Path]:
+    """Yield a draft to write to, which takes the place of `path` when the block ends.
+
+    A reader sees the old file or the whole new one. The draft has the suffix of `path` and lies
+    in a hidden folder beside it, which is removed in any case; where the block fails, `path`
+    stays as it was.
+
+    Raises:
+        OSError: the draft cannot be made or moved; the caller knows what to say of it.
+    """
+    with tempfile.TemporaryDirectory(
+        dir=path.parent, prefix=".draft-", ignore_cleanup_errors=True
+    ) as folder:
+        draft = Path(folder) / f"draft{path.suffix}"
+        yield draft
+        draft.replace(path)
+
+
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file so that it is there whole or not at all; raises ReportError."""
     try:
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.")
+        with atomic_write(path) as draft:
+            draft.write_bytes(content)
     except OSError as error:
         raise _unwritable(path, error) from error
-    partial = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        mask = os.umask(0)
-        os.umask(mask)
-        partial.chmod(0o666 & ~mask)  # as any other new file
-        partial.replace(path)
-    except OSError as error:
-        raise _unwritable(path, error) from error
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
 
 
 def _unwritable(path: Path, error: OSError) -> ReportError:
@@ -48,15 +61,7 @@ def _unwritable(path: Path, error: OSError) -> ReportError:
     )
 
 
-PACKAGE = Path(__file__).resolve().parent
-ROOT = PACKAGE.parent
-ASSETS = ROOT / "assets"
-
-
-MODELS = ASSETS / "models"
-
-
 def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, hex, read in pieces."""
+    """Return the SHA-256 of a file, hex; it is read in pieces."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -55,7 +55,7 @@ class Limits:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Limits:
-        """The limits as variables of the environment set them; unset ones keep their default.
+        """Read the limits that variables of the environment set; others keep their default.
 
         Args:
             environment: default, that of this process.
@@ -73,7 +73,7 @@ class Limits:
 
 
 def variable_of(name: str) -> str:
-    """The variable of the environment that sets the field `name`."""
+    """Return the variable of the environment that sets the field `name`."""
     return "VERIFRAME_MIN_SIDE" if name == "side" else PREFIX + name.upper()
 
 

@@ -1,8 +1,8 @@
-"""Keeps libraries from reporting how they are used.
+"""Keep libraries from reporting how they are used.
 
 OpenVINO's model conversion sends usage figures to www.google-analytics.com without asking, by
 the package `openvino_telemetry`; without that package it does nothing of the kind. It cannot be
-left out of the installation, since OpenVINO requires it, so that it is hidden from imports.
+left out of the installation, since OpenVINO requires it; so it is hidden from imports.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The result of an analysis: one type for page, JSON, CSV, PDF, API and store.
+"""The result of an analysis: one type for page, JSON, CSV, PDF, API and library.
 
 Field names are stable. A change that old readers would misread raises the first number of
 `SCHEMA_VERSION`; a new field with a default raises the second.
@@ -6,7 +6,6 @@ Field names are stable. A change that old readers would misread raises the first
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 import re
@@ -16,6 +15,7 @@ from typing import Any, Literal
 
 from detector.errors import ResultError
 from detector.media.clip import Clip
+from detector.typed_json import adapter
 
 SCHEMA_VERSION = "1.1"
 
@@ -226,6 +226,14 @@ class Analysis:
         clip, sampling, models, bands: what was analysed, and with what.
         tracks, frames, finding: what was found.
         timings: where the time went.
+
+    Examples:
+        >>> from detector import Analysis, Settings, scan
+        >>> analysis = scan("assets/samples/grid_bbaf2n.mp4", Settings(frames=8))
+        >>> [(track.frames, track.band) for track in analysis.tracks]
+        [(8, 'little')]
+        >>> Analysis.from_json(analysis.to_json()) == analysis
+        True
     """
 
     schema_version: str
@@ -241,18 +249,16 @@ class Analysis:
     timings: Timings
 
     def to_json(self) -> str:
-        """The analysis as JSON text; `from_json` reads it back equal."""
-        return _adapter().dump_json(self, indent=1).decode()
+        """Write the analysis as JSON text; `from_json` reads it back equal."""
+        return adapter(Analysis, finite=True).dump_json(self, indent=1).decode()
 
     @staticmethod
     def from_json(text: str | bytes) -> Analysis:
-        """The analysis that `to_json` wrote.
+        """Read the analysis that `to_json` wrote.
 
         Raises:
             ResultError: not an analysis, damaged, or of a schema that is newer than this.
         """
-        import json
-
         from pydantic import ValidationError
 
         try:
@@ -271,7 +277,7 @@ class Analysis:
                 "update Veriframe to read it."
             )
         try:
-            analysis: Analysis = _adapter().validate_json(text)
+            analysis = adapter(Analysis, finite=True).validate_json(text)
         except ValidationError as error:
             first = error.errors()[0]
             # Keys of the file are part of the place, and may hold anything.
@@ -283,7 +289,7 @@ class Analysis:
         return analysis
 
     def track(self, id: int) -> Track:
-        """The track with that id; raises ResultError where there is none."""
+        """Return the track with that id; raises ResultError where there is none."""
         for track in self.tracks:
             if track.id == id:
                 return track
@@ -291,7 +297,7 @@ class Analysis:
 
 
 def _check_networks(analysis: Analysis) -> None:
-    """Every logit is of a network that is named; raises ResultError."""
+    """Check that every logit is of a network that is named; raises ResultError."""
     named = {model.name for model in analysis.models if model.temperature > 0}
     found = {name for frame in analysis.frames for face in frame.faces for name in face.logits}
     if len(named) != len(analysis.models) or found - named:
@@ -302,25 +308,13 @@ def _check_networks(analysis: Analysis) -> None:
 
 
 def json_schema() -> dict[str, Any]:
-    """JSON Schema (2020-12) of `Analysis`."""
-    schema = _adapter().json_schema()
+    """Return the JSON Schema (2020-12) of `Analysis`."""
+    schema = adapter(Analysis, finite=True).json_schema()
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"Veriframe analysis {SCHEMA_VERSION}",
         **schema,
     }
-
-
-@functools.cache
-def _adapter() -> Any:
-    # Here, not above: pages and the command line start without pydantic.
-    from pydantic import ConfigDict, TypeAdapter
-
-    # Numbers must be finite: JSON has no NaN, and a score that is none must not pass for one.
-    Analysis.__pydantic_config__ = ConfigDict(  # type: ignore[attr-defined]
-        allow_inf_nan=False, extra="ignore"
-    )
-    return TypeAdapter(Analysis)
 
 
 def fingerprint(
@@ -330,7 +324,7 @@ def fingerprint(
     models: Iterable[Model],
     bands: BandThresholds,
 ) -> str:
-    """A name, hex [64], for the models and settings that decide a clip's scores.
+    """Return a name, hex [64], for the models and settings that decide a clip's scores.
 
     Device and backend are left out: the same networks give the same scores to 1e-3 on each.
     """
@@ -348,7 +342,7 @@ def fingerprint(
 
 
 def fingerprint_of(analysis: Analysis) -> str:
-    """`fingerprint` of the models and settings that an analysis was made with."""
+    """Return the `fingerprint` of the models and settings that an analysis was made with."""
     sampling = analysis.sampling
     return fingerprint(
         sampling.requested,

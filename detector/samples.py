@@ -22,7 +22,7 @@ class Sample:
 
 @functools.cache
 def samples() -> tuple[Sample, ...]:
-    """All shipped clips whose files are there, in the order to offer them."""
+    """List all shipped clips whose files are there, in the order to offer them."""
     folder = ASSETS / "samples"
     listed = json.loads((folder / "samples.json").read_text())
     return tuple(

@@ -75,7 +75,7 @@ NOT_CALIBRATED = (
 
 
 def headline(analysis: Analysis) -> str:
-    """What the clip comes to, in a few words."""
+    """Say what the clip comes to, in a few words."""
     finding = analysis.finding
     if finding.band:
         return BANDS[finding.band]
@@ -83,7 +83,7 @@ def headline(analysis: Analysis) -> str:
 
 
 def meaning(analysis: Analysis) -> str:
-    """What the headline means, in one or two sentences."""
+    """Say what the headline means, in one or two sentences."""
     finding = analysis.finding
     if finding.band:
         return BAND_MEANING[finding.band]
@@ -91,7 +91,7 @@ def meaning(analysis: Analysis) -> str:
 
 
 def clock(seconds: float) -> str:
-    """A time as people read it: 7.24 s, 1:07.2, 1:02:03."""
+    """Write a time as people read it: 7.24 s, 1:07.2, 1:02:03."""
     if round(seconds, 2) < 60:
         return f"{seconds:.2f} s"
     minutes, tenths = divmod(round(seconds * 10), 600)

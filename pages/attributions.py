@@ -3,7 +3,7 @@
 import streamlit as st
 
 from detector.explanation.layers import convolutions, explained_networks, last_convolution
-from detector.explanation.methods.registry import GRAD_CAM, METHODS
+from detector.explanation.methods.registry import FIRST_METHOD, METHODS
 from detector.models.networks.registry import ENSEMBLE, network_title
 from detector.models.spec import read_ensemble
 from pages.parts import navigation
@@ -27,7 +27,7 @@ with st.container(border=True):
         "Methods",
         [method.title for method in METHODS.values()],
         selection_mode="multi",
-        default=[METHODS[GRAD_CAM].title],
+        default=[METHODS[FIRST_METHOD].title],
         key="methods",
         bind="query-params",
     )

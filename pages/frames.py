@@ -4,9 +4,7 @@ import streamlit as st
 
 from detector.errors import LibraryError
 from pages.parts import library_access, navigation
-from pages.parts.frames import filter as frame_filter
-from pages.parts.frames import list as frame_list
-from pages.parts.frames import source
+from pages.parts.frames import analysis_picker, frame_filters, frame_list
 
 navigation.require()
 st.title("Frames")
@@ -16,12 +14,14 @@ st.caption(
 )
 
 try:
-    with st.container(border=True):
-        browsed = source.choose()
-        filter, order = (None, "") if browsed is None else frame_filter.show(browsed)
-    if browsed is None or filter is None:
+    controls = st.container(border=True)
+    with controls:
+        browsed = analysis_picker.choose()
+    if browsed is None:
         library_access.empty()
     else:
-        frame_list.show(browsed, filter, order)
+        with controls:
+            wanted, order = frame_filters.show(browsed)
+        frame_list.show(browsed, wanted, order)
 except LibraryError as error:
     library_access.refused(error)

@@ -4,8 +4,7 @@ import streamlit as st
 
 from detector.errors import LibraryError
 from pages.parts import library_access, navigation
-from pages.parts.library import compare, entry
-from pages.parts.library import list as shelf
+from pages.parts.library import analysis_list, compare, entry
 from pages.parts.text import plain
 
 navigation.require()
@@ -27,7 +26,7 @@ try:
             )
         entry.show(library, chosen[0])
     else:
-        shelf.show(library)
+        analysis_list.show(library)
 except LibraryError as error:
     if asked:
         st.error(plain(str(error)), icon=":material/link_off:")

@@ -7,7 +7,7 @@ import streamlit as st
 from detector.errors import DetectorError
 from detector.figures.training import METRIC_TITLES, importance_chart, learning_curve, trials_chart
 from detector.files import ASSETS
-from detector.training.curve_summary import read_curve
+from detector.training.curve_summary import summarise_curve
 from detector.training.history import History, read_histories, running
 from detector.training.summaries import FOLD_METRICS, read_folds, read_tuning
 from pages.parts import navigation
@@ -52,7 +52,7 @@ view = (
 
 
 def about(history: History) -> None:
-    """What a reader must know of a run."""
+    """Draw what a reader must know of a run."""
     preset = str(history.config.get("preset") or "")
     if preset in PAPER:
         st.markdown(PAPER[preset])
@@ -69,7 +69,7 @@ def about(history: History) -> None:
 
 
 def curves(runs: list[History], key: str) -> None:
-    """Focal loss, log loss and F1, and two more on demand."""
+    """Draw focal loss, log loss and F1, and two more on demand."""
     for metric in ("focal_loss", "log_loss", "f1"):
         st.markdown(f"**{METRIC_TITLES[metric]}**")
         st.plotly_chart(
@@ -106,7 +106,7 @@ def one_run() -> None:
     history = histories[name]
     about(history)
     st.subheader("What to read from it", anchor=False)
-    st.markdown("\n".join(f"- {sentence}" for sentence in read_curve(history)))
+    st.markdown("\n".join(f"- {sentence}" for sentence in summarise_curve(history)))
     curves([history], f"run-{name}")
 
 
@@ -231,7 +231,7 @@ def tuning() -> None:
 
 @st.fragment(run_every=5)
 def in_progress() -> None:
-    """Runs in the folder `runs`, redrawn every five seconds."""
+    """Draw the runs in the folder `runs`, every five seconds anew."""
     found = running(RUNS)
     if not found:
         st.info(

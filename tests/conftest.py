@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from detector.analysis.engine import Engine
 from detector.analysis.scan import scan
 from detector.concurrency import threads
 from detector.files import ASSETS
+from detector.library.store import Library
 from detector.result import Analysis
 from detector.samples import samples
 from detector.settings import Settings
@@ -71,6 +73,21 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/library.sqlite"
     return str(request.getfixturevalue("postgresql_url"))
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Iterator[Library]:
+    """An empty library in a SQLite file of the test's own."""
+    with Library.open(tmp_path / "library.sqlite") as opened:
+        yield opened
+
+
+@pytest.fixture
+def gate() -> Iterator[threading.Semaphore]:
+    """Lets as many frames pass as it is released for; opened wide at the end."""
+    closed = threading.Semaphore(0)
+    yield closed
+    closed.release(100_000)
 
 
 @pytest.fixture(autouse=True)

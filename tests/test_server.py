@@ -10,7 +10,7 @@ import pytest
 import uvicorn
 
 import server
-from tests.helpers.apptest import opened
+from tests.helpers.apptest import open_page
 
 
 def test_pages_are_not_parsed_as_trees(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -20,7 +20,7 @@ def test_pages_are_not_parsed_as_trees(monkeypatch: pytest.MonkeyPatch) -> None:
         "streamlit.runtime.scriptrunner.magic.add_magic",
         lambda code, path: parsed.append(path) or code,
     )
-    assert opened("model_card").title[0].value == "Model card"
+    assert open_page("model_card").title[0].value == "Model card"
     assert parsed == []
 
 

@@ -15,6 +15,7 @@ SOURCES = [
     *(ROOT / "detector").rglob("*.py"),
     *(ROOT / "pages").rglob("*.py"),
     *(ROOT / "benchmarks").rglob("*.py"),
+    *(ROOT / "examples").rglob("*.py"),
     *(ROOT / "assets").rglob("*.py"),
     ROOT / "app.py",
     ROOT / "server.py",

@@ -13,7 +13,7 @@ TOP = 0.25  # share of the frames with the highest logits
 
 
 def aggregate(logits: Sequence[float], name: Aggregation = "median") -> float:
-    """One logit from those of a track's usable frames.
+    """Return one logit for those of a track's usable frames.
 
     Args:
         logits: of the frames, at least one.

@@ -91,7 +91,7 @@ def compare(before: Analysis, after: Analysis) -> Comparison:
 def _match(
     before: tuple[ScoredFace, ...], after: tuple[ScoredFace, ...]
 ) -> list[tuple[ScoredFace, ScoredFace]]:
-    """Faces that overlap most, each used once."""
+    """Return the pairs of faces that overlap most, each face used once."""
     if not before or not after:
         return []
     boxes = np.array([face.box for face in after])

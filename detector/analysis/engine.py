@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 
 from detector.errors import ModelError
 from detector.faces.blazeface import BlazeFace, ConfirmedFaces
@@ -16,6 +17,27 @@ from detector.result import Model, fingerprint
 from detector.settings import DETECTORS, Backend, Settings
 
 
+@dataclass(frozen=True)
+class LoadedModels:
+    """The networks that a scan with certain settings scores with.
+
+    Attributes:
+        queue: scores crops, for all scans at once.
+        models: the networks, as a result names them.
+        fingerprint: as `detector.result.fingerprint_of` gives it for every analysis made with
+            these models and settings.
+    """
+
+    queue: ScoringQueue
+    models: tuple[Model, ...]
+    fingerprint: str
+
+    @property
+    def scorer(self) -> Scorer:
+        """What the queue is for; its `ensemble` has the thresholds of the bands."""
+        return self.queue.scorer
+
+
 class Engine:
     """The models of this process: loaded once on first use, shared by all threads."""
 
@@ -24,12 +46,34 @@ class Engine:
         self._queues: dict[tuple[str, str], ScoringQueue] = {}  # by models and backend
         self._detectors: dict[str, FaceDetector] = {}
 
+    def models_for(self, settings: Settings) -> LoadedModels:
+        """Return the networks that `settings` name, and what identifies them; raises ModelError."""
+        queue = self.queue(settings.backend, settings.models)
+        models = describe(queue.scorer)
+        return LoadedModels(
+            queue,
+            models,
+            fingerprint(
+                settings.frames,
+                settings.face_detector,
+                MIN_SCORE,
+                models,
+                queue.scorer.ensemble.bands,
+            ),
+        )
+
+    def warm_up(self, settings: Settings | None = None) -> None:
+        """Load what `settings` need; raises ModelError."""
+        settings = settings or Settings()
+        self.face_detector(settings.face_detector)
+        self.scorer(settings.backend, settings.models)
+
     def scorer(self, backend: Backend = "auto", models: str = "") -> Scorer:
-        """The scorer for `backend` with the ensemble called `models`; raises ModelError."""
+        """Return the scorer for `backend` with the ensemble called `models`; raises ModelError."""
         return self.queue(backend, models).scorer
 
     def queue(self, backend: Backend = "auto", models: str = "") -> ScoringQueue:
-        """The queue of the scorer for `backend` and `models`; raises ModelError."""
+        """Return the queue of the scorer for `backend` and `models`; raises ModelError."""
         with self._lock:
             if (models, backend) not in self._queues:
                 queue, name = ScoringQueue(self.load(backend, models)), backend
@@ -41,23 +85,37 @@ class Engine:
             return self._queues[models, backend]
 
     def load(self, backend: Backend, models: str = "") -> Scorer:
-        """A new scorer for `backend` and `models`; raises ModelError."""
+        """Load a new scorer for `backend` and `models`; raises ModelError."""
         if not models:
             return load_scorer(backend)
         return load_scorer(backend, installed.get_model(models).read())
 
     def face_detector(self, name: str) -> FaceDetector:
-        """The face detector called `name`, one of `DETECTORS`; raises ModelError."""
+        """Return the face detector called `name`, one of `DETECTORS`; raises ModelError."""
         with self._lock:
             if name not in self._detectors:
                 self._detectors[name] = _load_detector(name)
             return self._detectors[name]
 
-    def warm_up(self, settings: Settings | None = None) -> None:
-        """Load what `settings` need; raises ModelError."""
-        settings = settings or Settings()
-        self.face_detector(settings.face_detector)
-        self.scorer(settings.backend, settings.models)
+
+def describe(scorer: Scorer) -> tuple[Model, ...]:
+    """Return the networks of a scorer, as a result names them."""
+    quantized = scorer.precision == "int8"
+    return tuple(
+        Model(
+            name=network.name,
+            version=network.version,
+            sha256=network.sha256,
+            input_size=network.input_size,
+            weight=network.weight,
+            temperature=network.temperature,
+            backend=scorer.backend,
+            device=scorer.device,
+            precision=scorer.precision,
+            quantized_sha256=network.int8.sha256 if quantized and network.int8 else None,
+        )
+        for network in scorer.ensemble.networks
+    )
 
 
 def _load_detector(name: str) -> FaceDetector:
@@ -70,36 +128,3 @@ def _load_detector(name: str) -> FaceDetector:
 
         return MediaPipeFaces("full" if name.endswith("full") else "short")
     raise ModelError(f"There is no face detector {name!r}; choose one of: {', '.join(DETECTORS)}.")
-
-
-def expected_fingerprint(settings: Settings, engine: Engine) -> str:
-    """`detector.result.fingerprint_of` of every analysis made with these; raises ModelError."""
-    scorer = engine.scorer(settings.backend, settings.models)
-    return fingerprint(
-        settings.frames,
-        settings.face_detector,
-        MIN_SCORE,
-        describe(scorer),
-        scorer.ensemble.bands,
-    )
-
-
-def describe(scorer: Scorer) -> tuple[Model, ...]:
-    """The networks of a scorer, as a result names them."""
-    return tuple(
-        Model(
-            name=network.name,
-            version=network.version,
-            sha256=network.sha256,
-            input_size=network.input_size,
-            weight=network.weight,
-            temperature=network.temperature,
-            backend=scorer.backend,
-            device=scorer.device,
-            precision=scorer.precision,
-            quantized_sha256=network.int8.sha256
-            if scorer.precision == "int8" and network.int8
-            else None,
-        )
-        for network in scorer.ensemble.networks
-    )

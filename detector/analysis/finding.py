@@ -13,7 +13,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-import detector
 from detector.analysis.aggregation import WORDS, aggregate
 from detector.faces.face import MIN_SCORE
 from detector.faces.quality import why_unusable
@@ -36,6 +35,7 @@ from detector.result import (
     Track,
 )
 from detector.settings import Settings
+from detector.version import __version__
 from detector.wording import NOT_CALIBRATED, STATE_MEANING, clock
 
 # A band above inconclusive needs this share of the usable frames at or above its limit.
@@ -47,7 +47,7 @@ MIN_BITS_PER_PIXEL_OTHERS = 0.02
 
 
 def steady_band(logit: float, frames: Sequence[float], bands: BandThresholds) -> Band:
-    """The band of a track, one that the spread of its frames supports.
+    """Return the band of a track, one that the spread of its frames supports.
 
     Args:
         logit: of the track.
@@ -68,7 +68,7 @@ def steady_band(logit: float, frames: Sequence[float], bands: BandThresholds) ->
 
 
 def heavily_recompressed(clip: Clip) -> bool:
-    """True where compression left too few bits for a pixel to trust any trace."""
+    """Return True where compression left too few bits for a pixel to trust any trace."""
     if clip.still:
         return False
     least = MIN_BITS_PER_PIXEL.get(clip.codec, MIN_BITS_PER_PIXEL_OTHERS)
@@ -82,7 +82,7 @@ def build_tracks(
     networks: Sequence[Weighted],
     aggregation: Aggregation = "median",
 ) -> tuple[Track, ...]:
-    """One Track for each id that the faces carry, in order of id."""
+    """Return one Track for each id that the faces carry, in order of id."""
     times: dict[int, list[float]] = {}
     faces: dict[int, list[ScoredFace]] = {}
     for frame in frames:
@@ -90,12 +90,12 @@ def build_tracks(
             times.setdefault(face.track, []).append(frame.time)
             faces.setdefault(face.track, []).append(face)
     tracks = []
-    for id in sorted(faces):
-        usable = [face for face in faces[id] if face.quality.usable]
+    for number in sorted(faces):
+        usable = [face for face in faces[number] if face.quality.usable]
         least = 1 if clip.still else MIN_FRAMES
         states: list[AbstainReason] = []
         if len(usable) < least:
-            states.append(why_unusable([face.quality for face in faces[id]]))
+            states.append(why_unusable([face.quality for face in faces[number]]))
         if heavily_recompressed(clip) and "heavily_recompressed" not in states:
             states.append("heavily_recompressed")
         logit = aggregate([face.logit for face in usable], aggregation) if usable else None
@@ -108,10 +108,10 @@ def build_tracks(
             agreement = sum(len(side) == 1 for side in sides) / len(usable)
         tracks.append(
             Track(
-                id=id,
-                first=times[id][0],
-                last=times[id][-1],
-                frames=len(faces[id]),
+                id=number,
+                first=times[number][0],
+                last=times[number][-1],
+                frames=len(faces[number]),
                 usable_frames=len(usable),
                 logit=logit,
                 score=None if logit is None else probability(logit),
@@ -132,7 +132,7 @@ def conclude(
     networks: Sequence[Weighted],
     aggregation: Aggregation = "median",
 ) -> Finding:
-    """What the clip comes to, with its reasons in sentences.
+    """Return what the clip comes to, with its reasons in sentences.
 
     Args:
         clip, tracks: what was analysed and found.
@@ -208,7 +208,7 @@ def assemble(
     models: tuple[Model, ...],
     timings: Timings,
 ) -> Analysis:
-    """The analysis of a clip from its scored frames: tracks, bands and the finding.
+    """Return the analysis of a clip from its scored frames: tracks, bands and the finding.
 
     Args:
         clip, frames, timings: what was looked at and found, frames in order.
@@ -219,7 +219,7 @@ def assemble(
     tracks = build_tracks(frames, clip, ensemble.bands, ensemble.networks, ensemble.aggregation)
     return Analysis(
         schema_version=SCHEMA_VERSION,
-        software=detector.__version__,
+        software=__version__,
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         clip=clip,
         sampling=Sampling(

@@ -1,6 +1,7 @@
 """The whole way: clip -> frames -> faces -> crops -> logits -> tracks -> finding.
 
-The only module that knows all of it; pages, command line, API and cluster call `scan`.
+The only module that knows all of it; pages, command line and API call `scan`. A cluster's workers
+share its parts among machines: `search_frames` for one half, `scored_frame` for the other.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
 from dataclasses import dataclass
@@ -16,24 +17,20 @@ from pathlib import Path
 
 import numpy as np
 
-from detector.analysis.engine import Engine, describe
+from detector.analysis.engine import Engine
 from detector.analysis.finding import assemble
 from detector.errors import Cancelled, ClipError
-from detector.faces.face import Face
+from detector.faces.face import FaceDetector
 from detector.faces.tracking import FrameFaces, Tracker, track_faces
 from detector.limits import Limits
 from detector.media.clip import Frame, Image
-from detector.media.sandboxed_clip import open_clip
+from detector.media.sandboxed_clip import SandboxedClip, open_clip
 from detector.models.ensemble import probability
 from detector.models.scorer import FaceScore, Scorer, face_scores
 from detector.models.scoring_queue import QueueClient, ScoredBatch
+from detector.models.spec import EnsembleSpec
 from detector.pictures.folder import MOST_FRAMES, PictureFolder
-from detector.result import (
-    Analysis,
-    ScoredFace,
-    ScoredFrame,
-    Timings,
-)
+from detector.result import Analysis, ScoredFace, ScoredFrame, Timings
 from detector.settings import Settings
 
 AHEAD = 2  # batches that wait for the networks while the next frames are looked at
@@ -75,20 +72,27 @@ def scan(
         ClipError: the file is no clip that can be analysed.
         ModelError: weights or backend are not there.
         Cancelled: `cancelled` said so.
+
+    Examples:
+        >>> from detector import Settings, scan
+        >>> analysis = scan("assets/samples/demo_selfblend_hopper.mp4", Settings(frames=8))
+        >>> analysis.finding.band
+        'some'
+        >>> [(face.track, face.score > 0.9) for face in analysis.frames[0].faces]
+        [(1, True)]
     """
     settings = settings or Settings()
     engine = engine or Engine()
     begun = time.perf_counter()
     with contextlib.ExitStack() as stack:
         reader = stack.enter_context(open_clip(path, name, limits))
-        faces_of = engine.face_detector(settings.face_detector)
-        queue = engine.queue(settings.backend, settings.models)
-        scorer = queue.scorer
-        client = stack.enter_context(queue.join())
-        gathered = _Scan(scorer, client, Tracker())
+        detector = engine.face_detector(settings.face_detector)
+        loaded = engine.models_for(settings)
+        scorer = loaded.scorer
+        scoring = _Scoring(scorer, stack.enter_context(loaded.queue.join()))
         chosen = reader.choose(settings.frames)
         keep_every = -(-len(chosen) // MOST_FRAMES)
-        frames = reader.sample(settings.frames)
+        decode = detect = 0.0
         fresh: list[ScoredFrame] = []
 
         def check() -> None:
@@ -96,79 +100,111 @@ def scan(
                 raise Cancelled("The analysis was stopped; nothing was kept.")
 
         def report(at_least: int, done: int | None = None) -> None:
-            fresh.extend(gathered.take())
+            fresh.extend(scoring.take())
             if on_progress is not None and len(fresh) >= at_least:
-                done = len(gathered.frames) if done is None else done
+                done = len(scoring.frames) if done is None else done
                 on_progress(Progress(done, len(chosen), tuple(fresh)))
                 fresh.clear()
 
-        while True:
-            check()
-            started = time.perf_counter()
-            frame = next(frames, None)
-            decoded = time.perf_counter()
-            gathered.decode_seconds += decoded - started
-            if frame is None:
-                break
-            ids, crops = gathered.add(frame, faces_of.detect(frame.image))
-            if pictures is not None and (gathered.frames_added - 1) % keep_every == 0:
-                pictures.add(frame, zip(ids, crops, strict=True))
-            gathered.detect_seconds += time.perf_counter() - decoded
-            gathered.wait(check, at_most=AHEAD)
+        check()
+        searched = search_frames(reader, settings.frames, detector, scorer.ensemble)
+        for number, one in enumerate(searched):
+            decode += one.decode
+            detect += one.detect
+            scoring.add(one.faces, one.crops)
+            if pictures is not None and number % keep_every == 0:
+                ids = [id for id, _, _ in one.faces.faces]
+                pictures.add(one.frame, zip(ids, one.crops, strict=True))
+            scoring.wait(check, at_most=AHEAD)
             report(scorer.batch)
-        if not gathered.frames_added:
-            raise nothing_decoded(reader.label)
-        gathered.finish()
-        gathered.wait(check, at_most=0)
+            check()
+        scoring.finish()
+        scoring.wait(check, at_most=0)
         report(0, len(chosen))
         clip = reader.describe()
     return assemble(
         clip,
-        gathered.frames,
+        scoring.frames,
         settings,
         scorer.ensemble,
-        describe(scorer),
-        Timings(
-            decode=gathered.decode_seconds,
-            detect=gathered.detect_seconds,
-            score=gathered.score_seconds,
-            total=time.perf_counter() - begun,
-        ),
+        loaded.models,
+        Timings(decode, detect, scoring.seconds, total=time.perf_counter() - begun),
     )
 
 
-def nothing_decoded(label: str) -> ClipError:
-    """What is said of a clip that opens, but of whose chosen frames none can be decoded."""
-    return ClipError(
-        f"None of the chosen frames of “{label}” can be decoded; choose more frames or get the "
-        "original file."
-    )
+@dataclass(frozen=True)
+class SearchedFrame:
+    """A frame in which faces were looked for.
+
+    Attributes:
+        frame: with its picture.
+        faces: what was found.
+        crops: of each face, RGB uint8 [s, s, 3] with s = `EnsembleSpec.crop_size`.
+        decode, detect: seconds spent on reading the frame, and on finding and cropping its faces.
+    """
+
+    frame: Frame
+    faces: FrameFaces
+    crops: list[Image]
+    decode: float
+    detect: float
 
 
-class _Scan:
-    """Gathers faces over frames, so that the networks see full batches, and hands them out."""
+def search_frames(
+    reader: SandboxedClip, count: int | None, detector: FaceDetector, ensemble: EnsembleSpec
+) -> Iterator[SearchedFrame]:
+    """Decode the frames of a clip one by one, find their faces, follow them, and crop them.
 
-    def __init__(self, scorer: Scorer, client: QueueClient, tracker: Tracker) -> None:
+    Args:
+        reader: of the clip, open.
+        count: frames, spread evenly over time; None for every one.
+        detector: finds the faces.
+        ensemble: says how large the crops are.
+
+    Yields:
+        each frame that can be decoded, in order.
+
+    Raises:
+        ClipError: none of the frames can be decoded.
+    """
+    tracker = Tracker()
+    frames = reader.sample(count)
+    nothing = True
+    while True:
+        started = time.perf_counter()
+        frame = next(frames, None)
+        decoded = time.perf_counter()
+        if frame is None:
+            break
+        faces, crops = track_faces(frame, detector.detect(frame.image), tracker, ensemble)
+        yield SearchedFrame(frame, faces, crops, decoded - started, time.perf_counter() - decoded)
+        nothing = False
+    if nothing:
+        raise ClipError(
+            f"None of the chosen frames of “{reader.label}” can be decoded; choose more frames or "
+            "get the original file."
+        )
+
+
+class _Scoring:
+    """Gathers crops over frames, so that the networks see full batches, and hands scores out."""
+
+    def __init__(self, scorer: Scorer, client: QueueClient) -> None:
         self.frames: list[ScoredFrame] = []
-        self.frames_added = 0
-        self.decode_seconds = self.detect_seconds = self.score_seconds = 0.0
+        self.seconds = 0.0  # that the networks took
         self._scorer = scorer
         self._client = client
-        self._tracker = tracker
         self._waiting: deque[FrameFaces] = deque()
         self._crops: list[Image] = []
         self._asked: deque[Future[ScoredBatch]] = deque()
         self._scored: deque[FaceScore] = deque()  # of faces, in order
 
-    def add(self, frame: Frame, faces: tuple[Face, ...]) -> tuple[list[int], list[Image]]:
-        """Cut a frame's faces out and queue them for scoring; returns track ids and crops."""
-        found, crops = track_faces(frame, faces, self._tracker, self._scorer.ensemble)
+    def add(self, found: FrameFaces, crops: Iterable[Image]) -> None:
+        """Queue a frame's faces for scoring."""
         self._waiting.append(found)
         self._crops.extend(crops)
-        self.frames_added += 1
         while len(self._crops) >= self._scorer.batch:
             self._ask(self._scorer.batch)
-        return [id for id, _, _ in found.faces], crops
 
     def finish(self) -> None:
         """Ask for the rest, however few they are."""
@@ -184,11 +220,11 @@ class _Scan:
                 check()
                 continue
             self._asked.popleft()
-            self.score_seconds += batch.seconds
+            self.seconds += batch.seconds
             self._scored.extend(face_scores(self._scorer.ensemble, batch.logits))
 
     def take(self) -> tuple[ScoredFrame, ...]:
-        """The frames that were completed since the last call, in order."""
+        """Return the frames that were completed since the last call, in order."""
         completed = []
         while self._waiting and len(self._waiting[0].faces) <= len(self._scored):
             found = self._waiting.popleft()
@@ -202,7 +238,7 @@ class _Scan:
 
 
 def scored_frame(found: FrameFaces, scores: Iterable[FaceScore]) -> ScoredFrame:
-    """The frame with what the networks say of its faces, in the same order."""
+    """Return the frame with what the networks say of its faces, in the same order."""
     faces = tuple(
         ScoredFace(
             track=id,

@@ -7,13 +7,12 @@ weights, or any number was changed.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import detector
-from detector.analysis.engine import Engine, describe
+from detector.analysis.engine import Engine
 from detector.analysis.scan import Progress, scan
 from detector.errors import ReportError
 from detector.files import sha256_of
@@ -22,6 +21,7 @@ from detector.models.installed import find_by_weights
 from detector.models.networks.registry import network_title
 from detector.result import Analysis, Model, ScoredFace, ScoredFrame
 from detector.settings import DETECTORS, Backend, Settings
+from detector.version import __version__
 from detector.wording import clock
 
 SAME_BACKEND = 1e-3  # of a score, a logit, or a larger number's own size
@@ -98,6 +98,15 @@ def verify(
         ClipError: the clip cannot be read.
         ModelError: weights are missing or altered here.
         ReportError: the report asks for a face detector that there is not.
+
+    Examples:
+        >>> from detector import Settings, scan, verify
+        >>> report = scan("assets/samples/grid_bbaf2n.mp4", Settings(frames=2))
+        >>> verify(report, "assets/samples/grid_bbaf2n.mp4").agrees
+        True
+        >>> for difference in verify(report, "assets/samples/grid_brbk7n.mp4").differences:
+        ...     print(difference.place, "differs by", difference.what)
+        the clip differs by its SHA-256
     """
     engine = engine or Engine()
     path = Path(path)
@@ -106,7 +115,7 @@ def verify(
         other = Difference("the clip", "its SHA-256", report.clip.sha256, found)
         return Verification((other,), 0, None, SAME_BACKEND, ())
     settings = _settings(report)
-    here = describe(engine.scorer(settings.backend, settings.models))
+    here = engine.models_for(settings).models
     tolerance, notes = _conditions(report, here)
     others = tuple(_model_differences(report, here))
     if others:
@@ -118,7 +127,7 @@ def verify(
 
 
 def read_report(path: Path | str) -> Analysis:
-    """The analysis that a JSON report holds.
+    """Return the analysis that a JSON report holds.
 
     Raises:
         ReportError: the file cannot be opened, or is far larger than any report.
@@ -169,12 +178,10 @@ def _settings(report: Analysis) -> Settings:
 
 
 def _conditions(report: Analysis, here: tuple[Model, ...]) -> tuple[float, tuple[str, ...]]:
-    """The tolerance, and what the reader should know of it."""
+    """Return the tolerance, and what the reader should know of it."""
     notes = []
-    if report.software != detector.__version__:
-        notes.append(
-            f"The report was made by Veriframe {report.software}, this is {detector.__version__}."
-        )
+    if report.software != __version__:
+        notes.append(f"The report was made by Veriframe {report.software}, this is {__version__}.")
     there = {(model.backend, model.precision) for model in report.models}
     if there != {(model.backend, model.precision) for model in here}:
         named = " and ".join(sorted(f"{backend} ({precision})" for backend, precision in there))
@@ -217,7 +224,7 @@ def _compare(report: Analysis, again: Analysis, tolerance: float) -> Iterator[Di
     for before, after in zip(report.tracks, again.tracks, strict=False):
         yield from _values(before, after, f"face {before.id} as a whole", "", tolerance)
     finding, found = report.finding, again.finding
-    if report.software != detector.__version__:  # other versions may put things in other words
+    if report.software != __version__:  # other versions may put things in other words
         finding = dataclasses.replace(finding, reasons=found.reasons)
     yield from _values(finding, found, "the finding", "", tolerance)
 
@@ -227,9 +234,12 @@ def _frames(report: Analysis, again: Analysis, tolerance: float) -> Iterator[Dif
     for before, after in zip(report.frames, again.frames, strict=False):
         place = f"frame {before.index} at {clock(before.time)}"
         yield from _values(
-            dataclasses.replace(before, faces=()), dataclasses.replace(after, faces=()), place, "",
+            dataclasses.replace(before, faces=()),
+            dataclasses.replace(after, faces=()),
+            place,
+            "",
             tolerance,
-        )  # fmt: skip
+        )
         yield from _counted(before.faces, after.faces, place, "the number of faces")
         for face, other in zip(before.faces, after.faces, strict=False):
             yield from _face(face, other, f"{place}, face {face.track}", tolerance)
@@ -246,7 +256,7 @@ def _face(
     yield from _values(rest, others, place, "", tolerance)
 
 
-def _counted(before: tuple, after: tuple, place: str, what: str) -> Iterator[Difference]:
+def _counted(before: Sized, after: Sized, place: str, what: str) -> Iterator[Difference]:
     if len(before) != len(after):
         yield Difference(place, what, str(len(before)), str(len(after)))
 
@@ -254,7 +264,7 @@ def _counted(before: tuple, after: tuple, place: str, what: str) -> Iterator[Dif
 def _values(
     before: Any, after: Any, place: str, what: str, tolerance: float
 ) -> Iterator[Difference]:
-    """Differences between two values of the same type, however deep."""
+    """Yield the differences between two values of the same type, however deep."""
     if dataclasses.is_dataclass(before):
         for field in dataclasses.fields(before):
             if field.name not in _NOT_COMPARED:

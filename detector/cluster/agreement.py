@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-import detector
-from detector.analysis.engine import Engine, describe, expected_fingerprint
-from detector.cluster.connection import ROOT, Node
+from detector.analysis.engine import Engine
+from detector.cluster.connection import Node
 from detector.cluster.target import Target
 from detector.errors import ClusterError, DetectorError, ModelError
+from detector.files import ROOT
 from detector.models.backends import backend_named
 from detector.models.installed import get_model
 from detector.settings import Backend, Settings
+from detector.version import __version__
 
 _ANSWERS_WITHIN = 120.0  # seconds: libraries and networks are loaded from a cold disk
 
@@ -57,7 +58,7 @@ def agree(target: Target, settings: Settings, machines: Sequence[Node]) -> Agree
         last = str(error).strip().splitlines()[-1]
         raise ClusterError(
             f"The workers of the Ray cluster cannot run the detector ({last[:200]}); install "
-            f"Veriframe {detector.__version__} and its requirements at {ROOT} on every machine."
+            f"Veriframe {__version__} and its requirements at {ROOT} on every machine."
         ) from error
     if errors:
         raise ClusterError(errors[0])
@@ -75,7 +76,7 @@ def _ask(
     gpus = 1 if any(node.gpus for node in machines) else 0
     ask = ray.remote(num_cpus=0, max_retries=0)(_node)
     choose = ray.remote(num_cpus=0, num_gpus=gpus, max_retries=0)(_agreed)
-    about = (target, marker, settings.models, detector.__version__, _hashes(settings.models))
+    about = (target, marker, settings.models, __version__, _hashes(settings.models))
     chosen = choose.remote(settings)
     answers = [
         ask.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=False)).remote(
@@ -88,11 +89,11 @@ def _ask(
 
 
 def _node(target: Target, marker: str, models: str, version: str, hashes: list[str]) -> str | None:
-    """On each machine: one sentence why it cannot take part; None if it can."""
+    """Return one sentence why this machine cannot take part; None if it can."""
     name = platform.node()
-    if detector.__version__ != version:
+    if __version__ != version:
         return (
-            f"{name} has Veriframe {detector.__version__}, not {version}; install the same on "
+            f"{name} has Veriframe {__version__}, not {version}; install the same on "
             "every machine of the cluster."
         )
     try:
@@ -114,14 +115,14 @@ def _hashes(models: str) -> list[str]:
 
 
 def _agreed(settings: Settings) -> Agreed | str:
-    """On one machine that scores: what it uses, or one sentence why it cannot."""
+    """Return what this machine, one that scores, uses, or one sentence why it cannot."""
     engine = Engine()
     try:
         engine.face_detector(settings.face_detector)
-        scorer = engine.scorer(settings.backend, settings.models)
-        backend = backend_named(scorer.backend, scorer.precision, scorer.device)
-        version = ", ".join(f"{model.name} {model.version}" for model in describe(scorer))
-        fingerprint = expected_fingerprint(replace(settings, backend=backend), engine)
+        loaded = engine.models_for(settings)
     except DetectorError as error:
         return str(error)
-    return Agreed(backend, fingerprint, version)
+    scorer = loaded.scorer
+    backend = backend_named(scorer.backend, scorer.precision, scorer.device)
+    version = ", ".join(f"{model.name} {model.version}" for model in loaded.models)
+    return Agreed(backend, loaded.fingerprint, version)

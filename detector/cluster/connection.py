@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import re
 import secrets
@@ -41,7 +42,7 @@ class Node:
 
 @contextlib.contextmanager
 def cluster(address: str) -> Iterator[None]:
-    """Ray, connected to `address`, for as long as the context lasts.
+    """Connect Ray to `address` for as long as the context lasts.
 
     Args:
         address: "local" starts one on all cores of this machine and ends it; "auto" is the one
@@ -78,7 +79,7 @@ def cluster(address: str) -> Iterator[None]:
 
 
 def import_ray(address: str) -> Any:
-    """The library, told to report nothing of its use; raises ClusterError where it is missing.
+    """Import Ray, told to report nothing of its use; raises ClusterError where it is missing.
 
     Args:
         address: that will be connected to, see `cluster`.
@@ -100,7 +101,7 @@ def import_ray(address: str) -> Any:
 
 
 def check_answers(address: str, within: float = ANSWERS_WITHIN) -> None:
-    """Does a Ray cluster answer at this address? Raises ClusterError after at most `within` s."""
+    """Raise ClusterError after at most `within` s unless a Ray cluster answers at this address."""
     if address != "auto":
         if address.startswith("ray://"):
             raise ClusterError(
@@ -120,8 +121,11 @@ def check_answers(address: str, within: float = ANSWERS_WITHIN) -> None:
     try:
         asked = subprocess.run(
             [sys.executable, "-c", _ASK, address],
-            capture_output=True, text=True, timeout=within, check=False,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            timeout=within,
+            check=False,
+        )
     except subprocess.TimeoutExpired as error:
         raise _silent(address, f"nothing within {within:.0f} s") from error
     if asked.returncode:
@@ -129,9 +133,8 @@ def check_answers(address: str, within: float = ANSWERS_WITHIN) -> None:
 
 
 def nodes() -> tuple[Node, ...]:
-    """The cluster's machines that have processors to offer."""
-    import ray
-
+    """Return the cluster's machines that have processors to offer."""
+    ray: Any = importlib.import_module("ray")  # its types leave `nodes` out
     return tuple(
         Node(node["NodeID"], node["Resources"]["CPU"], node["Resources"].get("GPU", 0.0))
         for node in ray.nodes()
@@ -140,7 +143,7 @@ def nodes() -> tuple[Node, ...]:
 
 
 def _cores() -> int:
-    """Processors that this process may use."""
+    """Return how many processors this process may use."""
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # macOS
@@ -148,7 +151,7 @@ def _cores() -> int:
 
 
 def _short_folder() -> str:
-    """Where Ray's sockets may lie: their paths may have 107 letters, of which it needs 75."""
+    """Return a folder for Ray's sockets, whose paths may have 107 letters, of which it needs 75."""
     usual = tempfile.gettempdir()
     return usual if len(usual) < 20 else "/tmp"  # noqa: S108  # mkdtemp makes its own in it
 
@@ -167,7 +170,7 @@ def _last_line(text: str) -> str:
 
 @contextlib.contextmanager
 def _environment(**variables: str) -> Iterator[None]:
-    """These variables for the processes that are started meanwhile."""
+    """Set these variables for the processes that are started meanwhile."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:

@@ -244,7 +244,7 @@ class Share:
 
     @classmethod
     def of(cls, machines: Sequence[Node]) -> Share:
-        """GPUs score where there are any; else one actor a node, on all of the node's cores.
+        """Let GPUs score where there are any; else one actor a node, on all of the node's cores.
 
         Scoring takes about seven tenths of a clip's computing on a processor.
         """
@@ -258,13 +258,13 @@ class Share:
 
 
 def _already_written(waiting: Iterable[str], target: Target) -> list[ClipOutcome]:
-    """Clips whose rows are there, though the worker died that wrote them."""
+    """Return the clips whose rows are there, though the worker died that wrote them."""
     known = target.known()
     return [ClipOutcome("", id, known[id][0]) for id in waiting if id in known]  # type: ignore[arg-type]
 
 
 def _give_up(clips: Sequence[SourceClip], plan: Plan) -> Iterator[list[ClipOutcome]]:
-    """Failed rows for the clips that killed their workers."""
+    """Write failed rows for the clips that killed their workers."""
     rows = []
     for clip in clips:
         name = clip.path.rsplit("/", 1)[-1]
@@ -288,7 +288,7 @@ def _rows_a_file(clips: int) -> int:
 
 @contextlib.contextmanager
 def _ray_data(machines: Sequence[Node]) -> Iterator[None]:
-    """Ray Data's settings for a scan, which bound its memory and keep it quiet."""
+    """Apply Ray Data's settings for a scan, which bound its memory and keep it quiet."""
     import ray.data
     from ray.data import ExecutionResources
     from ray.util.annotations import RayDeprecationWarning
@@ -307,7 +307,7 @@ def _ray_data(machines: Sequence[Node]) -> Iterator[None]:
     loggers = [logging.getLogger(name) for name in ("ray.data", "ray")]
     levels = [logger.level for logger in loggers]
     with warnings.catch_warnings(), ray.data.DataContext.current(context):
-        # Without max_retries a clip would kill workers for ever; 2.60 has no other way to say it.
+        # Without max_retries a clip would kill workers forever; 2.60 has no other way to say it.
         warnings.simplefilter("ignore", RayDeprecationWarning)
         warnings.filterwarnings("ignore", module=r"ray\.data\.", category=UserWarning)
         try:

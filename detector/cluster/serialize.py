@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
-if TYPE_CHECKING:
-    from pydantic import TypeAdapter
+from detector.typed_json import adapter
 
 Value = TypeVar("Value")
 
 
 def to_bytes(value: Any) -> bytes:
-    """A dataclass, or a list of them; names of files that are no text pass too."""
+    """Write a dataclass, or a list of them; names of files that are no text pass too."""
     return json.dumps(value, default=dataclasses.asdict).encode()
 
 
 def from_bytes(kind: type[Value], data: bytes) -> Value:
     """The value of that type, equal to the one that `to_bytes` was given."""
-    named: Any = kind
-    value: Value = _adapter(named).validate_python(json.loads(data))
-    return value
-
-
-@functools.cache
-def _adapter(kind: Any) -> TypeAdapter[Any]:
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(kind)
+    return adapter(kind).validate_python(json.loads(data))

@@ -41,18 +41,18 @@ class SourceClip:
     modified: str = ""
 
     def identity(self, fingerprint: str) -> str:
-        """A name, hex [64], for this state of the file under these models and settings."""
+        """Return a name, hex [64], for this state of the file under these models and settings."""
         parts = "\0".join((self.path, str(self.bytes), self.modified, fingerprint))
         return hashlib.sha256(parts.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def is_address(place: str) -> bool:
-    """True for s3://…, False for a path."""
+    """Return True for s3://…, False for a path."""
     return "://" in place
 
 
 def as_path(place: str) -> str:
-    """The path that file:// addresses name, so that no clip has two names; others as they are."""
+    """Return the path that a file:// address names, so that no clip has two names; else `place`."""
     for prefix in ("file://", "local://"):
         if place.startswith(prefix):
             return place.removeprefix(prefix)
@@ -60,7 +60,7 @@ def as_path(place: str) -> str:
 
 
 def find_source(source: str, recursive: bool = False) -> tuple[SourceClip, ...]:
-    """The clips of a source, each once, in order of their paths.
+    """Return the clips of a source, each once, in order of their paths.
 
     Args:
         source: a folder, a clip, a pattern with * or ?, or a table (.parquet, .csv) with a column
@@ -89,7 +89,7 @@ def find_source(source: str, recursive: bool = False) -> tuple[SourceClip, ...]:
 
 
 def look_up(path: str) -> SourceClip:
-    """Size and time of one clip; both unknown where it is not there, which its scan will say."""
+    """Return size and time of a clip; both unknown where it is not there, as its scan will say."""
     path = as_path(path)
     if not is_address(path):
         path = os.path.abspath(path)
@@ -106,7 +106,7 @@ def look_up(path: str) -> SourceClip:
 
 
 def file_system(address: str) -> tuple[Any, str]:
-    """The file system of an address, and the address' path in it.
+    """Return the file system of an address, and the address' path in it.
 
     Raises:
         ClusterError: there is none of that name, or what it needs is not installed.
@@ -191,7 +191,7 @@ def _parquet_columns(content: io.BytesIO) -> list[str]:
 
 
 def _beside(table: str, path: str) -> str:
-    """A path in a table is meant from where the table lies."""
+    """Return where a path in a table leads, as seen from the table."""
     if is_address(path) or os.path.isabs(path):
         return path
     if is_address(table):
@@ -205,7 +205,7 @@ def _is_clip(name: str) -> bool:
 
 
 def _described(path: str, about: dict[str, Any]) -> SourceClip:
-    # Of an object store, the tag of the content says more than the time.
+    # In an object store, the tag of the content says more than the time.
     changed = about.get("ETag") or about.get("mtime") or about.get("LastModified") or ""
     size = about.get("size")
     return SourceClip(path, -1 if size is None else int(size), str(changed).strip('"'))

@@ -21,12 +21,11 @@ import numpy as np
 
 from detector.analysis.engine import Engine, describe
 from detector.analysis.finding import assemble
-from detector.analysis.scan import nothing_decoded, scored_frame
+from detector.analysis.scan import scored_frame, search_frames
 from detector.cluster.plan import ClipOutcome, LookedAt, Plan, Scores
 from detector.cluster.serialize import from_bytes, to_bytes
 from detector.cluster.source import SourceClip, file_system, is_address
 from detector.errors import ClipError, DetectorError
-from detector.faces.tracking import Tracker, track_faces
 from detector.media.clip import check_size, shortened
 from detector.media.sandboxed_clip import open_clip
 from detector.models import installed
@@ -42,7 +41,7 @@ MOST_CROPS = 2048
 
 
 def to_table(clips: Sequence[SourceClip]) -> pyarrow.Table:
-    """Clips as `look` takes them."""
+    """Return clips as `look` takes them."""
     import pyarrow as pa
 
     return pa.table({"clip": pa.array([to_bytes(clip) for clip in clips], pa.binary())})
@@ -71,7 +70,7 @@ def look(table: pyarrow.Table, plan: Plan) -> Iterator[pyarrow.Table]:
 
 
 def _one_cell(crops: Crops) -> pyarrow.LargeBinaryArray:
-    """The crops' bytes as a column of one row, without a copy."""
+    """Return the crops' bytes as a column of one row, without a copy."""
     import pyarrow as pa
 
     ends = pa.py_buffer(np.array([0, crops.size], np.int64))
@@ -79,7 +78,7 @@ def _one_cell(crops: Crops) -> pyarrow.LargeBinaryArray:
 
 
 def look_at(source: SourceClip, plan: Plan) -> tuple[LookedAt, Crops]:
-    """One clip's faces and their crops uint8 [n, s, s, 3]; a failure is stated, never raised."""
+    """Return a clip's faces and crops uint8 [n, s, s, 3]; a failure is stated, never raised."""
     none = np.zeros((0, 1, 1, 3), np.uint8)
     # File systems allow names that are no text.
     name = os.fsencode(source.path.rsplit("/", 1)[-1]).decode("utf-8", "replace")
@@ -104,30 +103,20 @@ def look_at(source: SourceClip, plan: Plan) -> tuple[LookedAt, Crops]:
 
 def _look_at(source: SourceClip, path: Path, name: str, plan: Plan) -> tuple[LookedAt, Crops]:
     settings, ensemble = plan.settings, _ensemble(plan.settings.models)
-    faces_of = _engine().face_detector(settings.face_detector)
-    tracker = Tracker()
+    detector = _engine().face_detector(settings.face_detector)
     frames, crops = [], []
     decode = detect = 0.0
     with open_clip(path, name, plan.limits) as reader:
-        sampled = reader.sample(settings.frames)
-        while True:
-            started = time.perf_counter()
-            frame = next(sampled, None)
-            decoded = time.perf_counter()
-            decode += decoded - started
-            if frame is None:
-                break
-            found, cut = track_faces(frame, faces_of.detect(frame.image), tracker, ensemble)
-            frames.append(found)
-            crops.extend(cut)
-            detect += time.perf_counter() - decoded
+        for one in search_frames(reader, settings.frames, detector, ensemble):
+            frames.append(one.faces)
+            crops.extend(one.crops)
+            decode += one.decode
+            detect += one.detect
             if len(crops) > MOST_CROPS:
                 raise ClipError(
                     f"“{reader.label}” shows more than {MOST_CROPS:,} faces in its frames, too "
                     "many for a worker's memory; choose fewer frames, or scan it without --ray."
                 )
-        if not frames:
-            raise nothing_decoded(reader.label)
         clip = reader.describe()
     side = ensemble.crop_size
     stacked = np.stack(crops) if crops else np.zeros((0, side, side, 3), np.uint8)
@@ -238,7 +227,7 @@ def write_rows(rows: list[dict[str, Any]], plan: Plan) -> list[ClipOutcome]:
 
 
 def row_of(looked_at: LookedAt, scores: Scores, plan: Plan) -> dict[str, Any]:
-    """The row of a clip, see `detector.cluster.target.schema`."""
+    """Return the row of a clip, see `detector.cluster.target.schema`."""
     source, error = looked_at.source, looked_at.error or scores.error
     common = {
         "path": os.fsencode(source.path).decode("utf-8", "replace"),
@@ -268,7 +257,7 @@ def row_of(looked_at: LookedAt, scores: Scores, plan: Plan) -> dict[str, Any]:
 
 
 def analysis_of(looked_at: LookedAt, scores: Scores, plan: Plan) -> Analysis:
-    """The analysis that `detector.analysis.scan.scan` makes of the same clip."""
+    """Return the analysis that `detector.analysis.scan.scan` makes of the same clip."""
     assert looked_at.clip is not None
     faces = iter(scores.faces)
     frames = [scored_frame(found, [next(faces) for _ in found.faces]) for found in looked_at.frames]

@@ -33,7 +33,7 @@ Row = Mapping[str, Any]
 
 
 def schema() -> pyarrow.Schema:
-    """The columns of a row; date and model version are in its folders' names.
+    """Return the columns of a row; date and model version are in its folders' names.
 
     path, identity, bytes, modified: which file, see `detector.cluster.source.SourceClip`.
     sha256: hex; null where the clip failed. fingerprint: of models and settings.
@@ -63,7 +63,7 @@ class Target:
 
     @classmethod
     def at(cls, place: str) -> Target:
-        """The target that a person named."""
+        """Return the target that a person named."""
         place = as_path(place)
         return cls(place.rstrip("/") if is_address(place) else os.path.abspath(place))
 
@@ -78,7 +78,7 @@ class Target:
 
     @contextlib.contextmanager
     def marker(self) -> Iterator[str]:
-        """A small hidden file by which others can tell that they see the same place: its name.
+        """Write a small hidden file, by which others can tell that they see the same place.
 
         Nothing is left of it afterwards, not even folders that were made for it.
 
@@ -102,7 +102,7 @@ class Target:
                     os.rmdir(folder)
 
     def sees(self, marker: str) -> bool:
-        """Is the marker that another process left here?"""
+        """Return whether the marker that another process left is here."""
         system, root = file_system(self.place)
         system.invalidate_cache()
         return bool(system.exists(f"{root}/{marker}"))
@@ -131,7 +131,7 @@ class Target:
         return path
 
     def known(self) -> dict[str, tuple[str, str]]:
-        """All rows that are here: identity -> (state, file within the target).
+        """Return all rows that are here: identity -> (state, file within the target).
 
         Raises:
             ClusterError: a file cannot be read.
@@ -174,7 +174,7 @@ class Target:
                         os.unlink(os.path.join(folder, name))
 
     def unwritable(self, error: Exception) -> ClusterError:
-        """What is said where the target refuses."""
+        """Return what is said where the target refuses."""
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         return ClusterError(
             f"Nothing can be written to {self.place} ({str(reason).splitlines()[0][:200]}); check "
@@ -242,7 +242,7 @@ class Target:
             raise
 
     def _missing_folders(self) -> list[str]:
-        """Folders that writing would make, the deepest first."""
+        """Return the folders that writing would make, the deepest first."""
         if is_address(self.place):
             return []
         missing, folder = [], self.place

@@ -6,12 +6,21 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from detector.commands.evaluate import add_common, check_folders, engine_of, number, score
+from detector.commands.evaluate import (
+    add_data,
+    add_scoring_options,
+    check_folders,
+    engine_of,
+    number,
+    resampling,
+    score,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `calibrate`."""
-    add_common(parser)
+    """Add the options of `calibrate`."""
+    add_data(parser)
+    add_scoring_options(parser)
     parser.add_argument(
         "--split", choices=("train", "val", "test", "all"), default="val", help="to fit on"
     )
@@ -55,9 +64,7 @@ def run(options: argparse.Namespace) -> int:
         before=read_ensemble(calibrated=False),
         held_out=others[0][1] if others else None,
         held_out_split=options.report,
-        frames=options.frames,
-        resamples=options.resamples,
-        seed=options.seed,
+        **resampling(options),
     )
     if options.out:
         write(result, options.out)
@@ -104,8 +111,8 @@ def _print(result: Any, place: Path) -> None:
                 number(quality.false_positives_after[band]),
             )
     console.print(table)
-    for limit in result.limits:
-        console.print(f"{limit.band} from {limit.logit:+.2f}: {limit.sentence}", highlight=False)
+    for fit in result.limits:
+        console.print(f"{fit.band} from {fit.logit:+.2f}: {fit.sentence}", highlight=False)
     for note in result.notes:
         console.print(f"- {note}", highlight=False)
     console.print(f"Written to {place}", highlight=False)

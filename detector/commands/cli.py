@@ -7,8 +7,8 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-import detector
 from detector.errors import DetectorError
+from detector.version import __version__
 
 # Command -> (module, what it does). A module offers add_arguments(parser) and run(arguments),
 # and is imported only when its command is called, so that --help answers at once.
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m detector",
         description="Veriframe: evidence of face manipulation in video, frame by frame.",
     )
-    parser.add_argument("--version", action="version", version=f"veriframe {detector.__version__}")
+    parser.add_argument("--version", action="version", version=f"veriframe {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     chosen = next((word for word in arguments if not word.startswith("-")), None)
     for name, (module, purpose) in COMMANDS.items():

@@ -12,7 +12,7 @@ from detector.errors import DetectorError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `doctor`."""
+    """Add the options of `doctor`."""
     parser.add_argument(
         "--mediapipe", action="store_true", help="also check the optional MediaPipe backend"
     )

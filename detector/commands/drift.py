@@ -5,15 +5,22 @@ from __future__ import annotations
 import argparse
 import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
+from detector.commands import evaluate
 from detector.evaluation.result import MODEL_CARD
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from detector.evaluation.drift import Shift
+    from detector.evaluation.result import Evaluation
 
 FINE, WORSE = 0, 1  # exit codes; 2 stands for “could not be compared”, as everywhere
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `drift`."""
+    """Add the options of `drift`."""
     parser.add_argument(
         "--since", type=_days, metavar="DAYS", help="only analyses of the last DAYS; default, all"
     )
@@ -25,17 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "the last evaluation; exit code 1 where it is worse beyond the intervals",
     )
     parser.add_argument("--split", choices=("train", "val", "test", "all"), help="of --data")
-    parser.add_argument("--frames", type=int, default=32, help="of each video (default: 32)")
-    parser.add_argument("--backend", default="auto", help="of the networks (default: auto)")
-    parser.add_argument(
-        "--most", type=int, default=0, metavar="N", help="clips of each class; default, all"
-    )
-    parser.add_argument("--seed", type=int, default=7, help="of the bootstrap")
-    parser.add_argument("--resamples", type=int, default=1000, help="of the bootstrap")
-    parser.add_argument("--name", default="", help="what the data is called")
-    parser.add_argument(
-        "--cache", type=Path, metavar="FILE", help="of logits, as for `evaluate`"
-    )  # fmt: skip
+    evaluate.add_scoring_options(parser)
     parser.add_argument(
         "--reference",
         type=Path,
@@ -76,23 +73,11 @@ def run(options: argparse.Namespace) -> int:
     return _again(options, reference) if options.data else FINE
 
 
-def _again(options: argparse.Namespace, reference: Any) -> int:
+def _again(options: argparse.Namespace, reference: Evaluation) -> int:
     """Evaluate the labelled data and compare."""
-    from detector.commands.evaluate import engine_of, score
-    from detector.datasets.labelled import open_labelled
     from detector.evaluation.drift import compare
-    from detector.evaluation.evaluate import evaluate
 
-    labelled = open_labelled(options.data, options.split, options.name)
-    if options.most:
-        labelled = labelled.first(options.most, options.most)
-    engine = engine_of(options)
-    scores = score(labelled, engine, options, "Scoring")
-    scorer = engine.scorer(options.backend)
-    now = evaluate(
-        labelled, scores, scorer,
-        frames=options.frames, resamples=options.resamples, seed=options.seed,
-    )  # fmt: skip
+    _, now = evaluate.measure(evaluate.engine_of(options), options)
     data = now.run.data
     print(
         f"{data.name}, split {data.split}: {data.real} unaltered and {data.manipulated} "
@@ -106,7 +91,7 @@ def _again(options: argparse.Namespace, reference: Any) -> int:
     return WORSE if any(change.worse for change in changes) else FINE
 
 
-def _print(found: Any) -> None:
+def _print(found: Sequence[Shift]) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -119,9 +104,15 @@ def _print(found: Any) -> None:
     table = Table("Measure", "PSI", "by chance", "KS", "p", "Median", "Reference", "Shift")
     for one in found:
         table.add_row(
-            MEASURES[one.name][0], f"{one.psi:.3f}", f"{one.chance:.3f}", f"{one.ks:.3f}",
-            f"{one.p:.3f}", f"{one.recent:.4g}", f"{one.reference:.4g}", one.level,
-        )  # fmt: skip
+            MEASURES[one.name][0],
+            f"{one.psi:.3f}",
+            f"{one.chance:.3f}",
+            f"{one.ks:.3f}",
+            f"{one.p:.3f}",
+            f"{one.recent:.4g}",
+            f"{one.reference:.4g}",
+            one.level,
+        )
     Console(emoji=False).print(table)
     for one in found:
         print(f"- {one.sentence}")

@@ -4,13 +4,29 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
+from detector.commands.progress import ProgressBars
 from detector.errors import EvaluationError
 
+if TYPE_CHECKING:
+    from detector.analysis.engine import Engine
+    from detector.datasets.labelled import Labelled
+    from detector.evaluation.alterations import Alteration
+    from detector.evaluation.result import Estimate, Evaluation, Robustness
+    from detector.evaluation.scores import LabelledScores
 
-def add_common(parser: argparse.ArgumentParser) -> None:
-    """The options that `evaluate` and `calibrate` share."""
+
+class Resampling(TypedDict):
+    """Frames looked at in each video, and the bootstrap's resamples and seed."""
+
+    frames: int
+    resamples: int
+    seed: int
+
+
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """Add what `evaluate` and `calibrate` are given: labelled data."""
     parser.add_argument(
         "data",
         type=Path,
@@ -18,6 +34,10 @@ def add_common(parser: argparse.ArgumentParser) -> None:
         help="a folder with real/ and fake/ (or any layout that index knows), a .parquet table "
         "or a .csv",
     )
+
+
+def add_scoring_options(parser: argparse.ArgumentParser) -> None:
+    """Add how labelled data is scored, and resampled: for every command that measures on some."""
     parser.add_argument("--name", default="", help="what the data is called in the files")
     parser.add_argument("--frames", type=int, default=32, help="of each video (default: 32)")
     parser.add_argument("--backend", default="auto", help="of the networks (default: auto)")
@@ -35,8 +55,9 @@ def add_common(parser: argparse.ArgumentParser) -> None:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `evaluate`."""
-    add_common(parser)
+    """Add the options of `evaluate`."""
+    add_data(parser)
+    add_scoring_options(parser)
     parser.add_argument(
         "--split", choices=("train", "val", "test", "all"), help="default: test where there is one"
     )
@@ -67,26 +88,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Evaluate, print a table, and write JSON where asked; returns the exit code."""
-    from detector.datasets.labelled import open_labelled
-    from detector.evaluation.evaluate import evaluate
     from detector.evaluation.result import write
 
     check_folders(options.out, options.robustness, options.abstention)
     if options.abstention and not options.robustness:
         raise EvaluationError("Abstention is measured on altered clips: add --robustness.")
-    labelled = open_labelled(options.data, options.split, options.name)
-    if options.most:
-        labelled = labelled.first(options.most, options.most)
     engine = engine_of(options)
-    scores = score(labelled, engine, options, "Scoring")
-    result = evaluate(
-        labelled,
-        scores,
-        engine.scorer(options.backend),
-        frames=options.frames,
-        resamples=options.resamples,
-        seed=options.seed,
-    )
+    labelled, result = measure(engine, options)
     if options.out:
         write(result, options.out)
     _print(result)
@@ -95,7 +103,25 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _alter(labelled: Any, engine: Any, options: argparse.Namespace) -> None:
+def measure(engine: Engine, options: argparse.Namespace) -> tuple[Labelled, Evaluation]:
+    """Score the labelled data of the options, and measure the error rates on it."""
+    from detector.datasets.labelled import open_labelled
+    from detector.evaluation.evaluate import evaluate
+
+    labelled = open_labelled(options.data, options.split, options.name)
+    if options.most:
+        labelled = labelled.first(options.most, options.most)
+    scores = score(labelled, engine, options, "Scoring")
+    scorer = engine.scorer(options.backend)
+    return labelled, evaluate(labelled, scores, scorer, **resampling(options))
+
+
+def resampling(options: argparse.Namespace) -> Resampling:
+    """Return the frames of each video and the bootstrap that the options give."""
+    return {"frames": options.frames, "resamples": options.resamples, "seed": options.seed}
+
+
+def _alter(labelled: Labelled, engine: Engine, options: argparse.Namespace) -> None:
     """Alter, score again, and write what came out."""
     from detector.evaluation.abstention import abstention
     from detector.evaluation.result import write
@@ -107,18 +133,17 @@ def _alter(labelled: Any, engine: Any, options: argparse.Namespace) -> None:
         lambda alteration: score(labelled, engine, options, alteration.title, alteration)
     )
     scorer = engine.scorer(options.backend)
-    how = {"frames": options.frames, "resamples": options.resamples, "seed": options.seed}
-    table = robustness(labelled, scores, scorer, **how)
+    table = robustness(labelled, scores, scorer, **resampling(options))
     write(table, options.robustness)
     _print_variants(table)
     if options.abstention:
-        effect = abstention(labelled, scores, scorer, **how)
+        effect = abstention(labelled, scores, scorer, **resampling(options))
         write(effect, options.abstention)
         for note in effect.notes:
             print(f"- {note}")
 
 
-def _print_variants(result: Any) -> None:
+def _print_variants(result: Robustness) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -135,8 +160,8 @@ def _print_variants(result: Any) -> None:
     Console(emoji=False).print(table)
 
 
-def engine_of(options: argparse.Namespace) -> Any:
-    """The models, with the logits that `--cache` keeps."""
+def engine_of(options: argparse.Namespace) -> Engine:
+    """Return the models, with the logits that `--cache` keeps."""
     from detector.analysis.engine import Engine
     from detector.evaluation.cached_scorer import CachedScorer
 
@@ -159,37 +184,27 @@ def check_folders(*files: Path | None) -> None:
 
 
 def score(
-    labelled: Any, engine: Any, options: argparse.Namespace, title: str, alteration: Any = None
-) -> Any:
+    labelled: Labelled,
+    engine: Engine,
+    options: argparse.Namespace,
+    title: str,
+    alteration: Alteration | None = None,
+) -> LabelledScores:
     """Score with a bar of progress on a terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
     from detector.evaluation.scores import score_labelled
 
-    terminal = Console(stderr=True)
-    bar = Progress(
-        TextColumn(title),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=terminal,
-        transient=True,
-        disable=not terminal.is_terminal,
-    )
-    with bar:
-        task = bar.add_task("score", total=len(labelled.rows))
+    with ProgressBars() as bars:
         return score_labelled(
             labelled,
             engine,
             options.backend,
             options.frames,
             alteration,
-            lambda done, _: bar.update(task, completed=done),
+            bars.add(title, len(labelled.rows)),
         )
 
 
-def _print(result: Any) -> None:
+def _print(result: Evaluation) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -202,10 +217,14 @@ def _print(result: Any) -> None:
     )
     table = Table("", "frame level", "clip level")
     for title, field in (
-        ("AUC", "auc"), ("average precision", "average_precision"), ("log loss", "log_loss"),
-        ("F1", "f1"), ("accuracy", "accuracy"), ("equal error rate", "eer"),
+        ("AUC", "auc"),
+        ("average precision", "average_precision"),
+        ("log loss", "log_loss"),
+        ("F1", "f1"),
+        ("accuracy", "accuracy"),
+        ("equal error rate", "eer"),
         ("calibration error", "ece"),
-    ):  # fmt: skip
+    ):
         table.add_row(
             title, number(getattr(result.frame, field)), number(getattr(result.clip, field))
         )
@@ -220,8 +239,8 @@ def _print(result: Any) -> None:
         console.print(f"- {note}", highlight=False)
 
 
-def number(value: Any) -> str:
-    """An estimate with its interval, as a table shows it."""
+def number(value: Estimate) -> str:
+    """Write an estimate with its interval, as a table shows it."""
     if value.value is None:
         return "–"
     if value.low is None:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from detector.errors import ExplanationError
 from detector.explanation.explain_clip import explain, write
+from detector.explanation.heatmaps import OPACITY
 from detector.explanation.layers import explained_networks, last_convolution
-from detector.explanation.methods.registry import GRAD_CAM, METHODS, all_settings
+from detector.explanation.methods.registry import FIRST_METHOD, METHODS, setting_helps
 from detector.models.networks.registry import ENSEMBLE, or_list
 
 
@@ -16,7 +17,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("clip", type=Path, help="clip or picture")
     parser.add_argument("--time", type=float, default=0.0, help="seconds into the clip (0)")
     parser.add_argument(
-        "--method", choices=tuple(METHODS), default=GRAD_CAM, help=f"attribution ({GRAD_CAM})"
+        "--method",
+        choices=tuple(METHODS),
+        default=FIRST_METHOD,
+        help=f"attribution ({FIRST_METHOD})",
     )
     parser.add_argument(
         "--network",
@@ -26,12 +30,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     examples = tuple(last_convolution(name).address for name in explained_networks())
     parser.add_argument("--layer", help=f"for Grad-CAM: for example {or_list(examples)}")
     parser.add_argument("--face", type=int, default=0, help="face, counted from the left (0)")
-    helps: dict[str, list[str]] = {}
-    for setting in all_settings():  # methods may share a name, each with a default of its own
-        helps.setdefault(setting.name, []).append(f"{setting.help} ({setting.default})")
-    for name, texts in helps.items():
-        parser.add_argument(f"--{name}", type=int, help="; ".join(texts))
-    parser.add_argument("--opacity", type=float, default=0.55, help="of the map, 0 to 1 (0.55)")
+    for name, about in setting_helps().items():
+        parser.add_argument(f"--{name}", type=int, help=about)
+    parser.add_argument(
+        "--opacity", type=float, default=OPACITY, help=f"of the map, 0 to 1 ({OPACITY})"
+    )
     parser.add_argument("--faithfulness", action="store_true", help="also test the map by deletion")
     parser.add_argument("--out", type=Path, default=Path(), help="folder for the files (.)")
 
@@ -44,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     """
     if not 0 <= args.opacity <= 1:
         raise ExplanationError("The opacity goes from 0 to 1.")
-    given = {setting.name: getattr(args, setting.name) for setting in all_settings()}
+    given = {name: vars(args)[name] for name in setting_helps()}
     result = explain(
         args.clip,
         args.time,

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import cast
 
+from detector.commands.progress import ProgressBars
 from detector.evaluation.alterations import ALTERATIONS
 from detector.evaluation.result import MODEL_CARD
+from detector.result import Band
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `failures`."""
+    """Add the options of `failures`."""
     parser.add_argument(
         "--out",
         type=Path,
@@ -32,9 +35,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Analyse all samples after all alterations, print and write what went wrong."""
-    from rich.console import Console
-    from rich.progress import Progress
-
     from detector.analysis.engine import Engine
     from detector.commands.evaluate import check_folders
     from detector.evaluation.known_failures import find_failures
@@ -43,21 +43,18 @@ def run(options: argparse.Namespace) -> int:
     from detector.wording import BAND_SHORT
 
     check_folders(options.out)
-    terminal = Console(stderr=True)
-    bar = Progress(console=terminal, transient=True, disable=not terminal.is_terminal)
-    with bar:
-        task = bar.add_task("Analysing samples", total=None)
+    with ProgressBars() as bars:
         result = find_failures(
             Engine(),
             Settings(frames=options.frames, backend=options.backend),
             alterations=tuple(one for one in ALTERATIONS if one.name in options.alterations),
-            on_progress=lambda done, total: bar.update(task, completed=done, total=total),
+            on_progress=bars.add("Analysing samples"),
         )
     write(result, options.out)
     for failure in result.failures:
         kind = "altered" if failure.manipulated else "unaltered"
         print(
-            f"{failure.sample}, {failure.alteration_title}: {BAND_SHORT[failure.band]} "  # type: ignore[index]
+            f"{failure.sample}, {failure.alteration_title}: {BAND_SHORT[cast(Band, failure.band)]} "
             f"({failure.logit:+.2f}) although {kind}"
         )
     print(

@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from detector.commands.progress import ProgressBars
+
 LAYOUTS = ("auto", "listed", "dfdc-crops", "faceforensics", "celebdf", "dfdc", "plain")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of an index."""
+    """Add the options of an index."""
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="the data set")
     parser.add_argument("--layout", choices=LAYOUTS, default="auto", help="how it is laid out")
     parser.add_argument("--out", type=Path, help="the .parquet file; FOLDER/index.parquet")
@@ -26,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Index; returns the exit code."""
+    """Index the folder; returns the exit code."""
     from detector.datasets.layouts import index_folder
     from detector.datasets.table import PARQUET_NAME, write_table
 
@@ -43,20 +45,16 @@ def run(options: argparse.Namespace) -> int:
     print(f"{out}, fingerprint {table.fingerprint}")
     if not options.extract:
         return 0
-    from rich.console import Console
-    from rich.progress import Progress
-
     from detector.training.extract import extract_faces
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("Faces", total=None)
+    with ProgressBars() as bars:
         result = extract_faces(
             table,
             options.extract,
             frames=options.frames,
             size=options.size,
             jobs=options.jobs,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
+            progress=bars.add("Faces"),
         )
     print(
         f"{len(result.table.rows)} crops in {options.extract}; {len(result.damaged)} files could "

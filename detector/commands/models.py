@@ -6,7 +6,7 @@ import argparse
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """`models` has one option."""
+    """Add the one option of `models`."""
     parser.add_argument(
         "--check", action="store_true", help="also check that every file has the hash it should"
     )

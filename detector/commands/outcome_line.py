@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def outcome_line(file: FileOutcome) -> str:
-    """The clip's path, its finding or that it failed, and its number in the library."""
+    """Return the clip's path, its finding or that it failed, and its number in the library."""
     from detector.wording import BAND_SHORT
 
     words = {"analysed": "", "known": " (known already)", "failed": "failed"}[file.state]
@@ -20,5 +20,5 @@ def outcome_line(file: FileOutcome) -> str:
 
 
 def printable(path: Path) -> str:
-    """A path as one line of text: it may hold line breaks, a terminal's orders, or no text."""
+    """Return a path as one line: it may hold line breaks, a terminal's orders, or no text."""
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in str(path))

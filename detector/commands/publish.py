@@ -9,7 +9,7 @@ from detector.errors import TrainingError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of a publication."""
+    """Add the options of a publication."""
     parser.add_argument(
         "folder", type=Path, metavar="RUN", help="folder of a run, of folds or a study"
     )

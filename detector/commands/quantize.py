@@ -9,7 +9,7 @@ from detector.files import MODELS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `quantize`."""
+    """Add the options of `quantize`."""
     parser.add_argument(
         "--data",
         type=Path,

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import argparse
 import os
-import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from detector.commands import scan_cluster, scan_folder
+from detector.commands.progress import ProgressBars
 from detector.commands.scan_options import add_scan_options, settings_of
 from detector.errors import DetectorError
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from detector.analysis.scan import Progress as ScanProgress
+    from detector.pictures.folder import PictureFolder
+    from detector.result import Analysis
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `scan`."""
+    """Add the options of `scan`."""
     parser.add_argument(
         "clip",
         type=scan_cluster.source,
@@ -45,12 +53,10 @@ def run(options: argparse.Namespace) -> int:
 
     from rich.console import Console
     from rich.markup import escape
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from detector.analysis import scan as pipeline
+    from detector.jobs.scan_and_keep import scan_and_keep
     from detector.library.store import Library
     from detector.media.sandboxed_provenance import inspect
-    from detector.pictures.folder import PictureFolder
     from detector.report.export import check_format, save
 
     for file in (options.json, options.report):
@@ -60,30 +66,25 @@ def run(options: argparse.Namespace) -> int:
         check_format(options.report)
     library = Library.open() if options.keep else None
     settings = settings_of(options)
-    console, terminal = Console(emoji=False), Console(stderr=True)
-    bar = Progress(
-        TextColumn("Scoring"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=terminal,
-        transient=True,
-        disable=not terminal.is_terminal,
-    )
-    with bar:
-        task = bar.add_task("scan", total=None)
+    console = Console(emoji=False)
+    with ProgressBars() as bars:
+        show = bars.add("Scoring")
 
-        def report(progress: pipeline.Progress) -> None:
-            bar.update(task, completed=progress.done, total=progress.total)
+        def report(progress: ScanProgress) -> None:
+            show(progress.done, progress.total)
 
-        with tempfile.TemporaryDirectory(prefix="veriframe-") as folder:
-            pictures = PictureFolder(folder) if options.keep or options.report else None
-            result = pipeline.scan(options.clip, settings, pictures=pictures, on_progress=report)
-            if options.report is not None:
-                about = inspect(options.clip) if options.report.suffix.lower() == ".pdf" else None
-                save(result, options.report, pictures, provenance=about)
-            if library is not None:
-                id = library.add(result, pictures, source=options.clip.absolute())
+        def save_report(result: Analysis, pictures: PictureFolder) -> None:
+            about = inspect(options.clip) if options.report.suffix.lower() == ".pdf" else None
+            save(result, options.report, pictures, provenance=about)
+
+        result, id = scan_and_keep(
+            options.clip,
+            library,
+            settings,
+            source=options.clip.absolute(),
+            on_scanned=None if options.report is None else save_report,
+            on_progress=report,
+        )
     if options.json is not None:
         try:
             options.json.write_text(result.to_json(), encoding="utf-8")
@@ -97,7 +98,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _print(console, result) -> None:  # type: ignore[no-untyped-def]
+def _print(console: Console, result: Analysis) -> None:
     from rich.markup import escape
     from rich.table import Table
 
@@ -113,9 +114,11 @@ def _print(console, result) -> None:  # type: ignore[no-untyped-def]
     if result.tracks:
         table = Table("Face", "From", "To", "Frames", "Logit", "Score", "Finding")
         for track in result.tracks:
-            words = BAND_SHORT[track.band] if track.band else ", ".join(
-                STATES[state].lower() for state in track.states
-            )  # fmt: skip
+            words = (
+                BAND_SHORT[track.band]
+                if track.band
+                else ", ".join(STATES[state].lower() for state in track.states)
+            )
             table.add_row(
                 str(track.id),
                 clock(track.first),

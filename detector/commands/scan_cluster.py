@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from detector.commands.progress import ProgressBars
 from detector.commands.scan_options import settings_of
 from detector.errors import DetectorError
 
@@ -13,12 +14,12 @@ _MOST_ERRORS = 20  # shown; all of them are in the rows
 
 
 def source(text: str) -> Path | str:
-    """What to scan as a path, or as it is where it is an address."""
+    """Return what to scan as a path, or as it is where it is an address."""
     return text if "://" in text else Path(text)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `scan` that concern clusters."""
+    """Add the options of `scan` that concern clusters."""
     parser.add_argument(
         "--ray",
         metavar="ADDRESS",
@@ -40,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def wanted(options: argparse.Namespace) -> bool:
-    """Is this a scan on a cluster? Raises DetectorError where the options do not fit together."""
+    """Tell whether this is a scan on a cluster; raises DetectorError where options do not fit."""
     if options.ray is None:
         if options.out is not None or options.retry_failed:
             raise DetectorError("--out and --retry-failed go with --ray; add --ray local.")
@@ -60,9 +61,6 @@ def wanted(options: argparse.Namespace) -> bool:
 
 def run(options: argparse.Namespace) -> int:
     """Scan `options.clip` on the cluster; returns 0, 1 (some clips failed) or 2 (all did)."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
     from detector.cluster.connection import cluster, import_ray
     from detector.cluster.scan import ClusterProgress, scan_cluster
     from detector.cluster.source import find_source
@@ -73,23 +71,13 @@ def run(options: argparse.Namespace) -> int:
     clips = find_source(str(options.clip), options.recursive)
     target = Target.at(options.out)
     target.check()
-    terminal = Console(stderr=True)
-    bar = Progress(
-        TextColumn("Clips"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=terminal,
-        transient=True,
-        disable=not terminal.is_terminal,
-    )
     errors: list[str] = []
 
-    with cluster(options.ray), bar:
-        task = bar.add_task("clips", total=len(clips))
+    with cluster(options.ray), ProgressBars() as bars:
+        show = bars.add("Clips", len(clips))
 
-        def show(progress: ClusterProgress) -> None:
-            bar.update(task, completed=progress.done, total=progress.total)
+        def report(progress: ClusterProgress) -> None:
+            show(progress.done, progress.total)
             failed = [outcome for outcome in progress.latest if outcome.state == "failed"]
             errors.extend(
                 f"{outcome.path}: {outcome.error}"
@@ -98,13 +86,14 @@ def run(options: argparse.Namespace) -> int:
 
         try:
             outcome = scan_cluster(
-                clips, target, settings, retry_failed=options.retry_failed, on_progress=show
+                clips, target, settings, retry_failed=options.retry_failed, on_progress=report
             )
         except KeyboardInterrupt:
             print(
                 "veriframe: stopped; what was written stays, and the same command goes on from "
-                "there.", file=sys.stderr,
-            )  # fmt: skip
+                "there.",
+                file=sys.stderr,
+            )
             return 130
     for error in errors:
         print(error, file=sys.stderr)

@@ -6,11 +6,12 @@ import argparse
 import sys
 
 from detector.commands.outcome_line import outcome_line
+from detector.commands.progress import ProgressBars
 from detector.commands.scan_options import settings_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `scan` that concern folders."""
+    """Add the options of `scan` that concern folders."""
     parser.add_argument(
         "--recursive", action="store_true", help="a folder: look into its folders too"
     )
@@ -24,35 +25,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Scan the folder `options.clip`; returns 0, 1 (some clips failed) or 2 (nothing worked)."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
     from detector.jobs.folder import FolderProgress, find_clips, scan_files
     from detector.library.store import Library
 
     settings = settings_of(options)
     paths = find_clips(options.clip, options.recursive)
     library = Library.open() if options.keep else None
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    )
     printed = 0
-    with bar:
-        clips = bar.add_task("Clips", total=len(paths))
-        frames = bar.add_task("Frames", total=None)
+    with ProgressBars() as bars:
+        show_clips, show_frames = bars.add("Clips", len(paths)), bars.add("Frames")
 
         def show(progress: FolderProgress) -> None:
             nonlocal printed
-            bar.update(clips, completed=progress.done)
-            total = progress.frames_total or None
-            bar.update(frames, completed=progress.frames_done, total=total)
+            show_clips(progress.done)
+            show_frames(progress.frames_done, progress.frames_total or None)
             for file in progress.files[printed:]:
-                bar.console.file.flush()
                 print(outcome_line(file))
             printed = len(progress.files)
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def add_scan_options(parser: argparse.ArgumentParser) -> None:
-    """How many frames, which face detector, backend and models."""
+    """Add how many frames, which face detector, backend and models."""
     parser.add_argument(
         "--frames",
         type=_frames,
@@ -42,7 +42,7 @@ def add_scan_options(parser: argparse.ArgumentParser) -> None:
 
 
 def settings_of(options: argparse.Namespace) -> Settings:
-    """The settings that these options give; raises ModelError where there are no such models."""
+    """Return the settings that these options give; raises ModelError without such models."""
     from detector.models.installed import get_model
     from detector.settings import Settings
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import argparse
 import datetime
+from typing import TYPE_CHECKING
 
 from detector.service.tokens import DEFAULT_SCOPES, SCOPES
 
+if TYPE_CHECKING:
+    from detector.service.tokens import Tokens
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `token`."""
+    """Add the options of `token`."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     create = actions.add_parser("create", help="make a token and show it this once")
     create.add_argument("name", metavar="NAME", help="what it is for, in a word or two")
@@ -36,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do it, on the library that `DATABASE_URL` or `VERIFRAME_DATA` names."""
+    """Make, list or revoke, in the library that `DATABASE_URL` or `VERIFRAME_DATA` names."""
     from detector.library.store import Library
     from detector.service.tokens import Tokens
 
@@ -46,8 +50,10 @@ def run(options: argparse.Namespace) -> int:
             scopes = options.scope or DEFAULT_SCOPES
             token, text = tokens.create(options.name, scopes, options.owner, options.days)
             print(text)
-            _say(f"Token {token.id} for {', '.join(token.scopes)}. It is shown this once: keep it "
-                 "where secrets are kept.")  # fmt: skip
+            _say(
+                f"Token {token.id} for {', '.join(token.scopes)}. It is shown this once: keep it "
+                "where secrets are kept."
+            )
         elif options.action == "revoke":
             token = tokens.revoke(options.id)
             _say(f"Token {token.id} ({token.name}) is no longer valid.")
@@ -57,28 +63,34 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _say(sentence: str) -> None:
-    """To the person, so that a script that reads the token reads only that."""
+    """Tell the person, on standard error: a script that reads the token reads only that."""
     import sys
 
     print(sentence, file=sys.stderr)
 
 
-def _print(tokens) -> None:  # type: ignore[no-untyped-def]
+def _print(tokens: Tokens) -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
     table = Table("Token", "Name", "Scopes", "Owner", "Made", "Until")
     for token in tokens.all():
-        until = "revoked" if token.revoked_at is not None else (
-            "for ever" if token.expires_at is None else _day(token.expires_at)
-        )  # fmt: skip
+        until = (
+            "revoked"
+            if token.revoked_at is not None
+            else ("for ever" if token.expires_at is None else _day(token.expires_at))
+        )
         if not token.valid and token.revoked_at is None:
             until = f"expired {until}"
         table.add_row(
-            token.id, escape(token.name), ", ".join(token.scopes), escape(token.owner) or "–",
-            _day(token.created_at), until,
-        )  # fmt: skip
+            token.id,
+            escape(token.name),
+            ", ".join(token.scopes),
+            escape(token.owner) or "–",
+            _day(token.created_at),
+            until,
+        )
     Console(emoji=False).print(table)
 
 

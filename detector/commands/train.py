@@ -28,7 +28,7 @@ SETTINGS = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of a run."""
+    """Add the options of a run."""
     add_common(parser)
     parser.add_argument(
         "--preset", choices=sorted(PRESETS), default="paper-a", help="settings to start from"
@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:
-    """What train and tune share."""
+    """Add the options that train and tune share."""
     parser.add_argument(
         "--data",
         type=Path,
@@ -72,7 +72,7 @@ def add_common(parser: argparse.ArgumentParser) -> None:
 
 
 def settings(options: argparse.Namespace, name: str, **more: Any) -> TrainConfig:
-    """The configuration of the options: preset, then --quick, then single settings."""
+    """Return the configuration of the options: preset, then --quick, then single settings."""
     config = preset(name)
     if more.get("network"):
         config = override(config, network=more["network"])
@@ -84,7 +84,7 @@ def settings(options: argparse.Namespace, name: str, **more: Any) -> TrainConfig
 
 
 def machine(options: argparse.Namespace) -> Any:
-    """Where to run, from the options."""
+    """Return where to run, from the options."""
     from detector.training.runs import Machine
 
     devices = options.devices

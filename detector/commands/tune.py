@@ -9,7 +9,7 @@ from detector.training.presets import PRESETS, override
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of a study."""
+    """Add the options of a study."""
     add_common(parser)
     parser.add_argument("--preset", choices=sorted(PRESETS), default="paper-a")
     parser.add_argument("--trials", type=int, default=20, help="how many in all, earlier ones too")

@@ -5,39 +5,31 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from detector.commands.progress import ProgressBars
+
 AGREES, DIFFERS = 0, 1  # exit codes; 2 stands for “could not be checked”, as everywhere
 _SHOWN = 5  # differences
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `verify`."""
+    """Add the options of `verify`."""
     parser.add_argument("report", type=Path, metavar="REPORT.json", help="JSON that was saved")
     parser.add_argument("clip", type=Path, metavar="CLIP", help="the video or image file")
 
 
 def run(options: argparse.Namespace) -> int:
     """Scan the clip again and say what differs first; returns `AGREES` or `DIFFERS`."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
     from detector.analysis.scan import Progress as ScanProgress
     from detector.analysis.verify import read_report, verify
 
     report = read_report(options.report)
-    bar = Progress(
-        TextColumn("Scanning again"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    )
-    with bar:
-        task = bar.add_task("verify", total=None)
+    with ProgressBars() as bars:
+        show = bars.add("Scanning again")
 
-        def show(progress: ScanProgress) -> None:
-            bar.update(task, completed=progress.done, total=progress.total)
+        def report_progress(progress: ScanProgress) -> None:
+            show(progress.done, progress.total)
 
-        result = verify(report, options.clip, on_progress=show)
+        result = verify(report, options.clip, on_progress=report_progress)
     for note in result.notes:
         print(f"Note: {note}")
     if result.agrees:

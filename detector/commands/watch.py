@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `watch`."""
+    """Add the options of `watch`."""
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="the folder clips arrive in")
     parser.add_argument("--recursive", action="store_true", help="look into its folders too")
     parser.add_argument(
@@ -73,7 +73,7 @@ def _remark(sentence: str) -> None:
 
 @contextlib.contextmanager
 def _asked_by_signals(stop: Stop) -> Iterator[None]:
-    """Ctrl+C and SIGTERM end the watch after the current frame; a second one ends it at once."""
+    """End the watch after the current frame on Ctrl+C or SIGTERM; at once on a second one."""
     before: dict[int, Any] = {}
 
     def ask(number: int, _frame: object) -> None:

@@ -59,7 +59,7 @@ class FairQueue(Generic[Item]):
             return True
 
     def ahead(self, owner: Hashable, item: Item) -> int | None:
-        """How many items are taken before this one, if no more come; None where it is not here."""
+        """Return how many items come before this one if no more are put; None if it is not here."""
         with self._changed:
             line = self._lines.get(owner, deque())
             if item not in line:

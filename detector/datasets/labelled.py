@@ -46,7 +46,7 @@ class Labelled:
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
     def first(self, real: int, manipulated: int) -> Labelled:
-        """At most so many clips of each class, chosen by a hash of what they hold."""
+        """Return at most so many clips of each class, chosen by a hash of what they hold."""
         rows = self.rows
         clips = rows.groupby("clip").agg(label=("label", "first"), key=("sha256", "min"))
         clips = clips.sort_values("key")
@@ -59,7 +59,7 @@ class Labelled:
 
 
 def open_labelled(path: Path, split: str | None = None, name: str = "") -> Labelled:
-    """The labelled items of a folder, a `.parquet` table or a `.csv`, those of one split.
+    """Open the labelled items of a folder, a `.parquet` table or a `.csv`, those of one split.
 
     Args:
         path: a folder with `real` and `fake`, or of any layout that `index` knows; a table that
@@ -115,7 +115,7 @@ def open_labelled(path: Path, split: str | None = None, name: str = "") -> Label
 
 
 def _rows(path: Path) -> tuple[pd.DataFrame, Path, list[str]]:
-    """Every row of the data, the folder its paths start from, and notes."""
+    """Read every row of the data, the folder its paths start from, and notes."""
     try:
         if path.suffix == ".parquet" or (path / PARQUET_NAME).is_file():
             table = read_table(path if path.suffix == ".parquet" else path / PARQUET_NAME)
@@ -131,11 +131,12 @@ def _rows(path: Path) -> tuple[pd.DataFrame, Path, list[str]]:
                 "or a .csv."
             )
     except (TrainingError, OSError, ValueError, KeyError) as error:
-        text = str(error) if isinstance(error, TrainingError) else (
+        if isinstance(error, TrainingError):
+            raise EvaluationError(str(error)) from error
+        raise EvaluationError(
             f"{path.name} cannot be read as a table of labelled items; it needs the columns file "
             "and manipulated."
-        )  # fmt: skip
-        raise EvaluationError(text) from error
+        ) from error
     rows = table.rows.copy()
     videos = [Path(name).suffix.lower() in VIDEO_ENDINGS for name in rows["path"]]
     rows.loc[videos, "kind"] = "video"
@@ -144,7 +145,7 @@ def _rows(path: Path) -> tuple[pd.DataFrame, Path, list[str]]:
 
 
 def _hashed(root: Path, rows: pd.DataFrame, mine: pd.Series) -> pd.DataFrame:
-    """Rows with the column sha256; in other splits only where the size occurs in this one too."""
+    """Add the column sha256; in other splits only where the size occurs in this one too."""
     sizes = [(root / name).stat().st_size for name in rows["path"]]
     here = {size for size, own in zip(sizes, mine, strict=True) if own}
     hashes = [

@@ -33,7 +33,7 @@ Row = dict[str, Any]
 
 
 def index_folder(root: Path, layout: str = "auto", seed: int = 1) -> Table:
-    """The table of the data in `root`, with groups and splits, checked.
+    """Return the table of the data in `root`, with groups and splits, checked.
 
     Args:
         root: folder of the data set.
@@ -58,7 +58,7 @@ def index_folder(root: Path, layout: str = "auto", seed: int = 1) -> Table:
 
 
 def recognise(root: Path) -> str:
-    """The layout that `root` follows; raises TrainingError where none fits."""
+    """Recognise the layout that `root` follows; raises TrainingError where none fits."""
     if not any(root.iterdir()):
         raise TrainingError(f"{root} is empty; name the folder that holds the data.")
     for name, (fits, _) in LAYOUTS.items():
@@ -172,7 +172,7 @@ def _listed(root: Path) -> list[Row]:
 
 
 def listed_rows(path: Path) -> list[Row]:
-    """The rows of a CSV with the columns that the layout `listed` names.
+    """Read the rows of a CSV with the columns that the layout `listed` names.
 
     Raises:
         TrainingError: the files have no labels.

@@ -19,7 +19,7 @@ from detector.models.spec import EnsembleSpec
 
 
 def read_picture(path: Path) -> Image:
-    """RGB uint8 [height, width, 3] of an image file.
+    """Read an image file, RGB uint8 [height, width, 3].
 
     Raises:
         ClipError: it cannot be decoded.
@@ -37,7 +37,7 @@ def read_picture(path: Path) -> Image:
 
 
 def face_of_crop(picture: Image, crop_factor: float) -> Face:
-    """The face that a crop was cut around: a box in its centre, without key points.
+    """Return the face that a crop was cut around: a box in its centre, without key points.
 
     Args:
         picture: RGB uint8 [h, w, 3].
@@ -49,8 +49,8 @@ def face_of_crop(picture: Image, crop_factor: float) -> Face:
     return Face((x - half, y - half, x + half, y + half), ((x, y),) * 6, 1.0)
 
 
-def crop_from_frame(picture: Image, crop_factor: float, ensemble: EnsembleSpec) -> Image:
-    """A crop as the networks see it: RGB uint8 [s, s, 3], s = `ensemble.crop_size`.
+def crop_for_ensemble(picture: Image, crop_factor: float, ensemble: EnsembleSpec) -> Image:
+    """Cut a stored crop as the networks see it: RGB uint8 [s, s, 3], s = `ensemble.crop_size`.
 
     Args:
         picture: the crop as it was stored, RGB uint8 [h, w, 3].

@@ -90,7 +90,7 @@ def check_splits(table: Table) -> None:
 
 
 def folds(table: Table, count: int, seed: int = 1) -> tuple[Table, ...]:
-    """k tables whose validation splits are disjoint and share no group with their training.
+    """Return k tables whose validation splits are disjoint and share no group with training.
 
     Training and validation rows are dealt anew (scikit-learn's StratifiedGroupKFold, balanced
     by class); the test split is left out altogether.
@@ -129,7 +129,7 @@ def _split(name: str, seed: int) -> str:
 
 
 def _fill_empty(rows: pd.DataFrame, open_: pd.Series) -> pd.DataFrame:
-    """Small sets: move groups of each class until no split lacks it, while groups last."""
+    """Move groups of each class until no split of a small set lacks it, while groups last."""
     for label in (0, 1):
         mine = rows[open_ & (rows["label"] == label)]
         for split in ("train", "val", "test"):
@@ -146,7 +146,7 @@ def _fill_empty(rows: pd.DataFrame, open_: pd.Series) -> pd.DataFrame:
 
 
 def _components(keys: list[list[str]]) -> list[str]:
-    """The smallest key of each row's connected component (union-find)."""
+    """Return the smallest key of each row's connected component (union-find)."""
     parent: dict[str, str] = {}
 
     def find(key: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from detector.errors import TrainingError
+from detector.files import atomic_write
 
 COLUMNS: dict[str, str] = {
     "path": "string",  # relative to the root
@@ -59,7 +61,7 @@ class Table:
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
     def counts(self) -> dict[str, Any]:
-        """Clips and files by split and class, for the history."""
+        """Return clips and files by split and class, for the history."""
         result: dict[str, Any] = {}
         for split in SPLITS:
             part = self.rows[self.rows["split"] == split]
@@ -74,7 +76,7 @@ class Table:
 
 
 def make_table(root: Path, rows: list[dict[str, Any]], notes: tuple[str, ...] = ()) -> Table:
-    """A table of rows, with defaults in the columns that a row leaves out.
+    """Make a table of rows, with defaults in the columns that a row leaves out.
 
     Raises:
         TrainingError: there are no rows.
@@ -104,8 +106,6 @@ def make_table(root: Path, rows: list[dict[str, Any]], notes: tuple[str, ...] = 
 
 def write_table(table: Table, path: Path) -> None:
     """Write Parquet; the root is kept in the file, relative to it where the file lies inside."""
-    import os
-
     import pyarrow
     from pyarrow import parquet
 
@@ -116,13 +116,12 @@ def write_table(table: Table, path: Path) -> None:
     kept = os.path.relpath(root, home) if home.is_relative_to(root) else str(root)
     metadata = dict(data.schema.metadata or {})
     metadata[b"veriframe_root"] = kept.encode()
-    partial = path.with_name(path.name + ".partial")
-    parquet.write_table(data.replace_schema_metadata(metadata), partial)
-    os.replace(partial, path)
+    with atomic_write(path) as draft:
+        parquet.write_table(data.replace_schema_metadata(metadata), draft)
 
 
 def read_table(path: Path) -> Table:
-    """The table that `write_table` wrote.
+    """Read the table that `write_table` wrote.
 
     Raises:
         TrainingError: the file is missing or is no such table.
@@ -141,7 +140,7 @@ def read_table(path: Path) -> Table:
 
 
 def in_mixed_sets(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows of data sets that have both classes.
+    """Return the rows of data sets that have both classes.
 
     A set of real faces only would teach, and reward, telling sets apart instead of seeing
     manipulation: it serves self-blending, where its faces stand in both classes.

@@ -1,7 +1,7 @@
 """What not judging does to the errors: risk and coverage (El-Yaniv and Wiener 2010).
 
-An error is an unaltered clip at or above the limit of *some evidence*, or a manipulated one below
-it. A clip is not judged where a state forbids a band, or where it is inconclusive.
+An error is an unaltered clip at or above the threshold of *some evidence*, or a manipulated one
+below it. A clip is not judged where a state forbids a band, or where it is inconclusive.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def abstention(
     resamples: int = bootstrap.RESAMPLES,
     seed: int = bootstrap.SEED,
 ) -> Abstention:
-    """Everything that `abstention.json` holds.
+    """Return everything that `abstention.json` holds.
 
     Args:
         labelled: the clips.
@@ -101,12 +101,12 @@ def abstention(
 
 
 def judgements(scores: LabelledScores, ensemble: EnsembleSpec) -> pd.DataFrame:
-    """Each clip as the detector judges it.
+    """Return each clip as the detector judges it.
 
     Returns:
         one row a clip: label, source, logit, state ("" where none forbids a band), band (""
         where one does), error (where everything is judged), judged, confidence (distance from
-        the nearer of the limits *inconclusive* and *some*, negative in between) and quality
+        the nearer of the thresholds *inconclusive* and *some*, negative in between) and quality
         (detail).
     """
     bands = ensemble.bands
@@ -128,7 +128,7 @@ def judgements(scores: LabelledScores, ensemble: EnsembleSpec) -> pd.DataFrame:
 
 
 def curves(table: pd.DataFrame, resamples: int, seed: int) -> dict[str, tuple[CoveragePoint, ...]]:
-    """Risk against coverage for orders by confidence, by quality, and for none.
+    """Return risk against coverage for orders by confidence, by quality, and for none.
 
     Args:
         table: of `judgements`, with error, confidence and detail.
@@ -160,7 +160,7 @@ def _point(coverage: float, risk: Estimate) -> CoveragePoint:
 
 
 def _share(values: np.ndarray, weights: np.ndarray) -> Estimate:
-    """Mean of 0 and 1 with its interval; None where there is nothing to take it of."""
+    """Return the mean of 0 and 1 with its interval; None where there is nothing to take it of."""
     if not len(values):
         return Estimate(None, None, None)
     totals = weights.sum(axis=1)
@@ -195,7 +195,7 @@ def _lowers(part: Abstained) -> bool:
 
 
 def _verdict(part: Abstained) -> str:
-    """Says whether abstaining lowers the error of a variant, from its own numbers."""
+    """Say whether abstaining lowers the error of a variant, from its own numbers."""
     before, after = part.error_all.value, part.error_judged.value
     share = part.coverage.value or 0.0
     if before is None or after is None:

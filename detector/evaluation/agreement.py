@@ -85,7 +85,7 @@ class Quantization:
 def agreement(
     full: Scorer, quick: Scorer, crops: Crops, labels: Any
 ) -> dict[str, NetworkAgreement]:
-    """Each network and the "ensemble" on labelled crops, in float32 and in int8."""
+    """Return each network and the "ensemble" on labelled crops, in float32 and in int8."""
     from sklearn.metrics import roc_auc_score
 
     one, other = full.logits(crops), quick.logits(crops)
@@ -104,7 +104,7 @@ def agreement(
 
 
 def agreement_on_samples(full: Scorer, quick: Scorer) -> Iterable[SampleAgreement]:
-    """Every shipped clip and portrait, analysed with both."""
+    """Analyse every shipped clip and portrait with both."""
     one, other = _Installed(full), _Installed(quick)
     for path in sample_files():
         first, second = (scan(path, Settings(frames=8), engine) for engine in (one, other))

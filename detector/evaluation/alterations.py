@@ -21,7 +21,7 @@ import PIL.Image
 
 from detector.errors import ClipError
 from detector.media.clip import Image
-from detector.media.reader import open_container
+from detector.media.containers import open_container
 
 STILL_FRAMES = 8  # of the clip that a single picture becomes
 MOST_FRAMES = 300  # of a longer clip, from its start
@@ -83,7 +83,7 @@ def scaled(factor: float = 1.0, lines: int = 0, most: float = 1.0) -> Filter:
 
 
 def toned(gain: float = 1.0, gamma: float = 1.0, offset: float = 0.0) -> Filter:
-    """Brightness: (value ** gamma) * gain + offset, values in [0, 1]."""
+    """Change brightness: (value ** gamma) * gain + offset, values in [0, 1]."""
     table = np.clip((np.arange(256) / 255) ** gamma * gain + offset, 0, 1) * 255
 
     def tone(image: Image, _: np.random.Generator) -> Image:
@@ -93,7 +93,7 @@ def toned(gain: float = 1.0, gamma: float = 1.0, offset: float = 0.0) -> Filter:
 
 
 def noisy(sigma: float) -> Filter:
-    """Gaussian noise of `sigma` grey levels, new in every frame."""
+    """Add Gaussian noise of `sigma` grey levels, new in every frame."""
 
     def add(image: Image, random: np.random.Generator) -> Image:
         noise = random.normal(0, sigma, image.shape)
@@ -103,7 +103,7 @@ def noisy(sigma: float) -> Filter:
 
 
 def cropped(share: float) -> Filter:
-    """Only the middle: `share` of width and height."""
+    """Keep only the middle: `share` of width and height."""
 
     def crop(image: Image, _: np.random.Generator) -> Image:
         height, width = image.shape[:2]
@@ -114,15 +114,21 @@ def cropped(share: float) -> Filter:
 
 
 def both(first: Filter, second: Filter) -> Filter:
-    """One filter after the other."""
+    """Apply one filter after the other."""
     return lambda image, random: second(first(image, random), random)
 
 
-_VP9 = Encoding("libvpx-vp9", "webm", (("crf", "38"), ("b", "0"), ("deadline", "realtime"),
-                                       ("cpu-used", "6")))  # fmt: skip
-_H265 = Encoding("libx265", options=(("preset", "medium"), ("crf", "28"),
-                                     ("x265-params", "log-level=none:pools=1:frame-threads=1")),
-                 )  # fmt: skip
+_VP9 = Encoding(
+    "libvpx-vp9", "webm", (("crf", "38"), ("b", "0"), ("deadline", "realtime"), ("cpu-used", "6"))
+)
+_H265 = Encoding(
+    "libx265",
+    options=(
+        ("preset", "medium"),
+        ("crf", "28"),
+        ("x265-params", "log-level=none:pools=1:frame-threads=1"),
+    ),
+)
 _GIF = Encoding("gif", "gif")
 _SMALL = scaled(lines=360, most=0.5)
 
@@ -189,19 +195,19 @@ def alter(
 
 
 def still(picture: Image) -> Iterator[Image]:
-    """A single picture as the frames of a short clip."""
+    """Yield a single picture as the frames of a short clip."""
     return itertools.repeat(picture, STILL_FRAMES)
 
 
 def read_pictures(path: Path) -> Iterator[Image]:
-    """Every frame of a clip, RGB uint8, at most `MOST_FRAMES`."""
+    """Yield every frame of a clip, RGB uint8, at most `MOST_FRAMES`."""
     with open_container(path) as container:
         for frame in itertools.islice(container.decode(video=0), MOST_FRAMES):
             yield frame.to_ndarray(format="rgb24")
 
 
 def rate_of(path: Path) -> Fraction:
-    """Frames a second of a clip, 25 where it does not say."""
+    """Return frames a second of a clip, 25 where it does not say."""
     with open_container(path) as container:
         return Fraction(container.streams.video[0].average_rate or 25)
 
@@ -239,6 +245,6 @@ def _encode_gif(pictures: Iterable[Image], path: Path, rate: Fraction) -> None:
 
 
 def _even(image: Image) -> Image:
-    """Codecs with halved colour want even sides: the last line is left out."""
+    """Leave out the last line of odd sides: codecs with halved colour want even ones."""
     height, width = image.shape[:2]
     return np.ascontiguousarray(image[: height // 2 * 2, : width // 2 * 2])

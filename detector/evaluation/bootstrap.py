@@ -55,7 +55,7 @@ def resample(sources: Sequence[Any], count: int = RESAMPLES, seed: int = SEED) -
 
 
 def estimate_rate(value: float, resampled: NDArray[np.float64], count: int) -> Estimate:
-    """As `estimate`, for a share of `count` items.
+    """Estimate as `estimate` does, for a share of `count` items.
 
     Resamples of all or nothing are all alike, and would claim certainty; there the exact interval
     of Clopper and Pearson (1934) stands.
@@ -70,7 +70,7 @@ def estimate_rate(value: float, resampled: NDArray[np.float64], count: int) -> E
 
 
 def estimate(value: float, resampled: NDArray[np.float64]) -> Estimate:
-    """A value with the percentile interval of its resamples; NaN becomes None."""
+    """Return a value with the percentile interval of its resamples; NaN becomes None."""
     if not np.isfinite(value):
         return Estimate(None, None, None)
     known = resampled[np.isfinite(resampled)]

@@ -66,7 +66,7 @@ class CachedScorer:
         self._kept.close()
 
     def logits(self, crops: Crops) -> dict[str, Logits]:
-        """Each network's logits float32 [n] of crops uint8 [n, s, s, 3]; see `Scorer.logits`."""
+        """Return logits float32 [n] by network of crops uint8 [n, s, s, 3]; see `Scorer.logits`."""
         with self._lock:
             parts = [self._some(crops[i : i + CHUNK]) for i in range(0, len(crops), CHUNK)]
         return {
@@ -94,9 +94,12 @@ class CachedScorer:
                 with self._kept:
                     self._kept.executemany(
                         "INSERT OR REPLACE INTO logits VALUES (?, ?)",
-                        [(mine[place], found[name][place])
-                         for name, mine in keys.items() for place in new],
-                    )  # fmt: skip
+                        [
+                            (mine[place], found[name][place])
+                            for name, mine in keys.items()
+                            for place in new
+                        ],
+                    )
         except sqlite3.Error as error:
             raise ModelError(
                 f"{self._path} cannot be used to keep logits ({error}); name another file."

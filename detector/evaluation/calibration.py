@@ -1,15 +1,13 @@
 """Calibrating the installed networks on labelled clips, and installing what comes out.
 
 Temperatures and weights are fitted on data sets that have both classes only: a set of unaltered
-faces alone would reward telling sets apart. The limits of the bands are fitted on the unaltered
+faces alone would reward telling sets apart. The thresholds of the bands are fitted on the unaltered
 clips of the same sets, those that the networks find hardest.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -37,7 +35,7 @@ from detector.evaluation.fitting import (
 )
 from detector.evaluation.result import VERSION, Calibration, FitQuality, ThresholdFit, write
 from detector.evaluation.scores import LabelledScores
-from detector.files import MODELS
+from detector.files import MODELS, atomic_write
 from detector.models.scorer import Scorer
 from detector.models.spec import Aggregation, EnsembleSpec
 
@@ -56,7 +54,7 @@ def calibrate(
     resamples: int = bootstrap.RESAMPLES,
     seed: int = bootstrap.SEED,
 ) -> Calibration:
-    """Everything that `calibration.json` holds.
+    """Return everything that `calibration.json` holds.
 
     Args:
         labelled: what is fitted on.
@@ -96,19 +94,19 @@ def calibrate(
     ensemble = replace(ensemble, aggregation=aggregation)
     notes += _silenced(kept, ensemble, aggregation)
     table = kept.per_clip(kept.logits(ensemble), aggregation)
-    bands, limits = fit_bands(
+    bands, thresholds = fit_bands(
         table["label"].to_numpy(dtype=np.int64),
         table["logit"].to_numpy(dtype=np.float64),
         [str(source) for source in table["source"]],
         seed,
     )
-    note = _note(labelled, limits)
+    note = _note(labelled, thresholds)
     ensemble = replace(ensemble, bands=replace(bands, note=note))
     other = in_mixed_sets(held_out) if held_out else None
     return Calibration(
         version=VERSION,
         run=describe_run(labelled, scores, judged_by(scorer, ensemble), frames, resamples, seed),
-        limits=limits,
+        limits=thresholds,
         aggregation=aggregation,
         aggregations=compared,
         fitted=_quality(labelled.split, kept, before, ensemble, resamples, seed),
@@ -136,10 +134,8 @@ def install(calibration: Calibration, models: Path = MODELS) -> Path:
             )
         write(calibration, models / FILE)
         entry["calibration"] = FILE
-        with tempfile.TemporaryDirectory(dir=models) as folder:
-            draft = Path(folder) / path.name
+        with atomic_write(path) as draft:
             draft.write_text(json.dumps(entry, indent=1) + "\n", encoding="utf-8")
-            os.replace(draft, path)
     except (OSError, ValueError, KeyError) as error:
         raise EvaluationError(
             f"{path} cannot be changed ({error}); restore assets/models from the repository."
@@ -148,7 +144,7 @@ def install(calibration: Calibration, models: Path = MODELS) -> Path:
 
 
 def in_mixed_sets(scores: LabelledScores) -> LabelledScores | None:
-    """The clips of data sets that have both classes; None where no set has."""
+    """Return the clips of data sets that have both classes; None where no set has."""
     clips = scores.clips
     mixed = clips.groupby("set")["label"].transform("nunique") > 1
     if not mixed.any():
@@ -173,7 +169,7 @@ def _per_network(scores: LabelledScores, aggregation: Aggregation) -> dict[str, 
 def _silenced(
     scores: LabelledScores, ensemble: EnsembleSpec, aggregation: Aggregation
 ) -> list[str]:
-    """Says so where a network would have no say at all."""
+    """Say so where a network would have no say at all."""
     tables = _per_network(scores, aggregation)
     labels = next(iter(tables.values()))["label"].to_numpy(dtype=np.int64)
     calibrated = {}
@@ -228,14 +224,14 @@ def _quality(
     )
 
 
-def _note(labelled: Labelled, limits: Sequence[ThresholdFit]) -> str:
-    some, strong = limits[1], limits[2]
+def _note(labelled: Labelled, thresholds: Sequence[ThresholdFit]) -> str:
+    some, strong = thresholds[1], thresholds[2]
     text = (
         f"Calibrated on {some.real} unaltered validation clips: at most {some.upper:.1%} of such "
         f"clips reach some evidence and {strong.upper:.1%} strong evidence, with 95 % certainty. "
         "Clips that were compressed again or enlarged reach some evidence more often."
     )
-    few = [limit for limit in (some, strong) if not limit.reached]
+    few = [fit for fit in (some, strong) if not fit.reached]
     if few:
         text += f" {few[-1].sentence}"
     return text

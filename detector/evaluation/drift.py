@@ -119,7 +119,7 @@ class Change:
 def recent_faces(
     library: Library, run: Run, since: datetime.datetime | None = None, most: int = MOST_FACES
 ) -> Recent:
-    """The faces of recent analyses, with logits under the reference's weights and temperatures.
+    """Return faces of recent analyses, with logits under the reference's weights, temperatures.
 
     Args:
         library: the library.
@@ -142,7 +142,7 @@ def recent_faces(
 
 
 def shifts(reference: tuple[Distribution, ...], recent: Recent) -> tuple[Shift, ...]:
-    """Each measure that both have, in the order of `MEASURES`; none without recent faces."""
+    """Compare each measure that both have, in the order of `MEASURES`; none without faces."""
     known = {one.name: one for one in reference}
     return tuple(
         shift(known[name], recent.values[name], recent.clips)
@@ -152,7 +152,7 @@ def shifts(reference: tuple[Distribution, ...], recent: Recent) -> tuple[Shift, 
 
 
 def shift(reference: Distribution, values: Numbers, clips: int) -> Shift:
-    """One measure against its reference.
+    """Compare one measure with its reference.
 
     Args:
         reference: with 101 quantiles.
@@ -186,7 +186,7 @@ def shift(reference: Distribution, values: Numbers, clips: int) -> Shift:
 
 
 def deciles(reference: Distribution) -> tuple[Numbers, Numbers]:
-    """Inner edges of bins that hold a tenth of the reference each, and the share in each.
+    """Return inner edges of bins that hold a tenth of the reference each, and each one's share.
 
     Deciles that fall on one value make one bin, which then holds several tenths.
     """
@@ -198,7 +198,7 @@ def deciles(reference: Distribution) -> tuple[Numbers, Numbers]:
 
 
 def psi(counts: NDArray[np.int64], expected: Numbers) -> float:
-    """Population stability index of counts [bins] against expected shares [bins].
+    """Return the population stability index of counts [bins] against expected shares [bins].
 
     Half a face is added to each bin, so that an empty one does not make it infinite.
     """
@@ -207,7 +207,7 @@ def psi(counts: NDArray[np.int64], expected: Numbers) -> float:
 
 
 def psi_of_chance(bins: int, count: int, reference: int) -> float:
-    """PSI that samples of these sizes without any shift exceed 5 times in 100 (Yurdakul 2018)."""
+    """Return the PSI that samples of such sizes exceed 5 times in 100 by chance (Yurdakul 2018)."""
     from scipy.stats import chi2
 
     scale = 1 / max(count, 1) + 1 / max(reference, 1)
@@ -215,27 +215,29 @@ def psi_of_chance(bins: int, count: int, reference: int) -> float:
 
 
 def ks(reference: Distribution, values: Numbers, clips: int) -> tuple[float, float]:
-    """Kolmogorov-Smirnov statistic against the reference's quantiles, and its p for `clips`."""
+    """Return the Kolmogorov-Smirnov statistic against the reference, and its p for `clips`."""
     from scipy.stats import kstwo
 
     quantiles = np.asarray(reference.quantiles)
     ordered = np.sort(values)
     points = np.unique(np.concatenate([ordered, quantiles]))
-    # Both limits at each point, since both distributions may have steps.
+    # From the left and from the right at each point: both distributions may have steps.
     first = np.searchsorted(quantiles, points, side="left")
     last = np.searchsorted(quantiles, points, side="right") - 1
     between = np.interp(points, quantiles, np.linspace(0, 1, len(quantiles)))
     hit = last >= first
     statistic = 0.0
-    for side, rank in (("left", first), ("right", last)):
+    sides: tuple[tuple[Literal["left", "right"], NDArray[np.intp]], ...]
+    sides = (("left", first), ("right", last))
+    for side, rank in sides:
         theirs = np.where(hit, rank / (len(quantiles) - 1), between)
-        ours = np.searchsorted(ordered, points, side=side) / len(ordered)  # type: ignore[call-overload]
+        ours = np.searchsorted(ordered, points, side=side) / len(ordered)
         statistic = max(statistic, float(np.abs(ours - theirs).max()))
     return statistic, float(kstwo.sf(statistic, max(clips, 1)))
 
 
 def compare(before: Evaluation, after: Evaluation) -> tuple[Change, ...]:
-    """AUC and false-positive rates, clip level: is it worse now, beyond the intervals?
+    """Compare AUC and false-positive rates, clip level: is it worse now, beyond the intervals?
 
     The interval of a difference is Zou and Donner's (Statistics in Medicine, 2008), from the two
     intervals as if the data were independent; on the same data it is too wide, never too narrow.
@@ -255,7 +257,7 @@ def compare(before: Evaluation, after: Evaluation) -> tuple[Change, ...]:
 
 
 def difference(before: Estimate, after: Estimate) -> tuple[float, float] | None:
-    """95 % interval of after less before; None where one of them is unknown."""
+    """Return the 95 % interval of after less before; None where one of them is unknown."""
     parts = (before.value, before.low, before.high, after.value, after.low, after.high)
     if None in parts:
         return None
@@ -280,11 +282,9 @@ def _change(name: str, before: Estimate, after: Estimate, *, higher_is_better: b
     low, high = between
     worse = high < 0 if higher_is_better else low > 0
     better = low > 0 if higher_is_better else high < 0
-    verdict = (
-        "worse than chance explains" if worse
-        else "better than chance explains" if better
-        else "no difference that chance does not explain"
-    )  # fmt: skip
+    verdict = "no difference that chance does not explain"
+    if worse or better:
+        verdict = f"{'worse' if worse else 'better'} than chance explains"
     sentence = f"{words}; difference {low:+.3f} to {high:+.3f}: {verdict}."
     return Change(name, before, after, low, high, worse, sentence)
 

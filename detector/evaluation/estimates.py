@@ -6,7 +6,7 @@ from detector.evaluation.result import Estimate
 
 
 def interval(estimate: Estimate, count: int) -> Estimate:
-    """A share of `count` items whose interval says something even where none, or all, are it.
+    """Return a share of `count` items whose interval says something even for none, or all.
 
     The bootstrap of 0 of 700 is 0 to 0; there Clopper and Pearson's exact interval (1934) is
     given instead.
@@ -20,7 +20,7 @@ def interval(estimate: Estimate, count: int) -> Estimate:
 
 
 def number(estimate: Estimate, digits: int = 3) -> str:
-    """0.981 (0.975 to 0.986); “–” where there is none."""
+    """Write 0.981 (0.975 to 0.986); “–” where there is none."""
     if estimate.value is None:
         return "–"
     text = f"{estimate.value:.{digits}f}"
@@ -30,7 +30,7 @@ def number(estimate: Estimate, digits: int = 3) -> str:
 
 
 def percent(estimate: Estimate, count: int | None = None) -> str:
-    """4.3% (2.8 to 6.0); of a share of `count` items the interval is never empty."""
+    """Write 4.3% (2.8 to 6.0); the interval of a share of `count` items is never empty."""
     if count is not None:
         estimate = interval(estimate, count)
     if estimate.value is None:
@@ -42,7 +42,7 @@ def percent(estimate: Estimate, count: int | None = None) -> str:
 
 
 def of_hundred(share: float) -> str:
-    """A share in whole numbers of a hundred: “about 4”, “fewer than 1”, “none”, “all”."""
+    """Write a share in whole numbers of a hundred: “about 4”, “fewer than 1”, “none”, “all”."""
     if share == 0:
         return "none"
     if share == 1:

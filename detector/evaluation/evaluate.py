@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -51,7 +52,7 @@ def evaluate(
     resamples: int = bootstrap.RESAMPLES,
     seed: int = bootstrap.SEED,
 ) -> Evaluation:
-    """Everything that `evaluation.json` holds.
+    """Return everything that `evaluation.json` holds.
 
     Args:
         labelled: what was scored.
@@ -112,7 +113,7 @@ def measure_table(
     resamples: int = bootstrap.RESAMPLES,
     seed: int = bootstrap.SEED,
 ) -> Metrics:
-    """Metrics with intervals of a table with the columns label, logit and source."""
+    """Return metrics with intervals of a table with the columns label, logit and source."""
     labels = table["label"].to_numpy(dtype=np.int64)
     logits = table["logit"].to_numpy(dtype=np.float64)
     drawn = resample(list(table["source"]), resamples, seed)
@@ -154,7 +155,7 @@ def estimate_metric(
     logits: Numbers,
     drawn: Resamples,
 ) -> Estimate:
-    """A metric on the data as it is, and its interval over the resamples."""
+    """Return a metric on the data as it is, and its interval over the resamples."""
     if not len(labels):
         return Estimate(None, None, None)
     value = float(metric(labels, logits, drawn.whole)[0])
@@ -167,7 +168,7 @@ def compare_aggregations(
     resamples: int = bootstrap.RESAMPLES,
     seed: int = bootstrap.SEED,
 ) -> tuple[AggregationScore, ...]:
-    """Clip AUC and log loss of each way to aggregate, on the same clips."""
+    """Return clip AUC and log loss of each way to aggregate, on the same clips."""
     logits = scores.logits(ensemble)
     result = []
     for name in AGGREGATIONS:
@@ -185,17 +186,16 @@ def compare_aggregations(
 
 
 def best_aggregation(compared: tuple[AggregationScore, ...]) -> Aggregation:
-    """The one with the highest AUC; the first, the median, where none is better than it."""
+    """Return the one with the highest AUC; the first, the median, where none is better than it."""
 
     def rank(score: AggregationScore) -> float:
         return round(score.auc.value or 0.0, 6)
 
-    best: Aggregation = max(compared, key=rank).name  # type: ignore[assignment]
-    return best
+    return cast(Aggregation, max(compared, key=rank).name)
 
 
 def reliability_of(per_clip: pd.DataFrame) -> tuple[Bin, ...]:
-    """Bins of a reliability plot of a table with label and logit."""
+    """Return bins of a reliability plot of a table with label and logit."""
     bins = metrics.reliability(
         per_clip["label"].to_numpy(dtype=np.int64), per_clip["logit"].to_numpy(dtype=np.float64)
     )
@@ -210,7 +210,7 @@ def describe_run(
     resamples: int,
     seed: int,
 ) -> Run:
-    """With what and on what, as every file states it."""
+    """Describe with what and on what, as every file states it."""
     kinds = tuple(sorted(set(scores.clips["kind"])))
     return run_of(
         scorer,
@@ -233,7 +233,7 @@ def describe_run(
 
 
 def judged_by(scorer: Scorer, ensemble: EnsembleSpec) -> Scorer:
-    """The same networks under another ensemble's temperatures, weights and bands."""
+    """Return the same networks under another ensemble's temperatures, weights and bands."""
     judged = copy.copy(scorer)
     judged.ensemble = ensemble
     return judged
@@ -270,7 +270,7 @@ def _items(count: int) -> str:
 
 
 def _methods(per_clip: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """The manipulated clips of each method with the unaltered ones of the same data sets."""
+    """Return the manipulated clips of each method with the unaltered ones of the same sets."""
     result = []
     for name, part in per_clip[per_clip["label"] == 1].groupby("method"):
         reals = per_clip[(per_clip["label"] == 0) & per_clip["set"].isin(set(part["set"]))]
@@ -281,13 +281,13 @@ def _methods(per_clip: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
 def _curve(
     of: Callable[[Labels, Numbers], tuple[Numbers, Numbers, Numbers]], table: pd.DataFrame
 ) -> Curve:
-    x, y, limits = of(
+    x, y, thresholds = of(
         table["label"].to_numpy(dtype=np.int64), table["logit"].to_numpy(dtype=np.float64)
     )
     return Curve(
         tuple(float(v) for v in x),
         tuple(float(v) for v in y),
-        tuple(float(v) if np.isfinite(v) else None for v in limits),
+        tuple(float(v) if np.isfinite(v) else None for v in thresholds),
     )
 
 

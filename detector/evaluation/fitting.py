@@ -32,7 +32,7 @@ LEAST_WEIGHT = 0.05  # of a network, where log loss alone would silence one
 
 
 def fit_temperature(labels: Labels, logits: Numbers) -> float:
-    """The temperature of lowest log loss.
+    """Fit the temperature of lowest log loss.
 
     Args:
         labels: int64 [n], 1 = manipulated, both classes.
@@ -52,7 +52,7 @@ def fit_temperature(labels: Labels, logits: Numbers) -> float:
 def fit_weights(
     labels: Labels, logits: Mapping[str, Numbers], least: float = LEAST_WEIGHT
 ) -> dict[str, float]:
-    """Weights, 1 in sum, whose mean of logits has the lowest log loss.
+    """Fit weights, 1 in sum, whose mean of logits has the lowest log loss.
 
     Args:
         labels: int64 [n], both classes.
@@ -89,7 +89,7 @@ def fit_weights(
 def fit_ensemble(
     ensemble: EnsembleSpec, labels: Labels, logits: Mapping[str, Numbers]
 ) -> EnsembleSpec:
-    """The ensemble with new temperatures and weights; bands stay as they are.
+    """Fit new temperatures and weights of an ensemble; its bands stay as they are.
 
     Args:
         ensemble: the networks.
@@ -115,7 +115,7 @@ def fit_ensemble(
 
 
 def upper_bound(above: int, count: int) -> float:
-    """One-sided Clopper-Pearson bound of a rate, of which `above` of `count` were seen."""
+    """Return the one-sided Clopper-Pearson bound of a rate: `above` of `count` were seen."""
     from scipy.stats import beta
 
     if above >= count:
@@ -124,14 +124,14 @@ def upper_bound(above: int, count: int) -> float:
 
 
 def needed(rate: float) -> int:
-    """How many unaltered clips, none above a limit, it takes to bound its rate by `rate`."""
+    """Return how many unaltered clips, none above a threshold, bound its rate by `rate`."""
     return math.ceil(math.log(1 - CERTAINTY) / math.log(1 - rate))
 
 
 def fit_threshold(
     band: str, reals: Numbers, sources: list[str], rate: float, seed: int = SEED
 ) -> ThresholdFit:
-    """The lowest limit that keeps a real-side false-positive rate, as far as the data can say.
+    """Fit the lowest threshold that keeps a real-side false-positive rate, as far as data can say.
 
     Args:
         band: "some" or "strong".
@@ -141,8 +141,8 @@ def fit_threshold(
         seed: of the bootstrap.
 
     Returns:
-        a limit whose 95 % upper bound is within the rate; where the clips are too few for one,
-        the limit just above the highest of them, and `reached` False.
+        a threshold whose 95 % upper bound is within the rate; where the clips are too few for one,
+        the threshold just above the highest of them, and `reached` False.
     """
     ordered = np.sort(reals)[::-1]
     count = len(ordered)
@@ -150,14 +150,14 @@ def fit_threshold(
     while above + 1 < count and upper_bound(above + 1, count) <= rate:
         above += 1
     # Between two clips, so that neither rounding nor another backend moves one across it.
-    limit = (ordered[above - 1] + ordered[above]) / 2 if above else ordered[0] + 0.05
-    above = int((reals >= limit).sum())
+    threshold = (ordered[above - 1] + ordered[above]) / 2 if above else ordered[0] + 0.05
+    above = int((reals >= threshold).sum())
     upper = upper_bound(above, count)
     low, high = _interval(reals, sources, rate, seed)
     return ThresholdFit(
         band=band,
         rate=rate,
-        logit=float(limit),
+        logit=float(threshold),
         low=low,
         high=high,
         real=count,
@@ -217,7 +217,7 @@ def fit_bands(
 
 
 def _interval(reals: Numbers, sources: list[str], rate: float, seed: int) -> tuple[float, float]:
-    """95 % bootstrap interval of the logit that `rate` of the reals reach."""
+    """Return the 95 % bootstrap interval of the logit that `rate` of the reals reach."""
     drawn = resample(sources, RESAMPLES, seed)
     order = np.argsort(reals)
     weights = drawn.weights[:, order]

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
+
 from detector.analysis.engine import Engine
 from detector.analysis.scan import scan
 from detector.errors import ClipError, EvaluationError
@@ -26,7 +28,8 @@ from detector.evaluation.alterations import (
 )
 from detector.evaluation.result import VERSION, Run, UsedData, run_of
 from detector.files import ASSETS, sha256_of
-from detector.media.reader import open_container
+from detector.media.clip import Image
+from detector.media.containers import open_container
 from detector.models.scorer import Scorer
 from detector.result import Analysis
 from detector.samples import samples
@@ -91,7 +94,7 @@ class Failures:
 
 
 def shipped() -> tuple[Shipped, ...]:
-    """Every shipped clip and portrait."""
+    """Return every shipped clip and portrait."""
     clips = [Shipped(one.path, one.title, one.path.name in BLENDED) for one in samples()]
     portraits = sorted((ASSETS / "samples" / "portraits").iterdir())
     return (
@@ -166,7 +169,7 @@ def _failure(file: Shipped, alteration: Alteration, band: str, logit: float) -> 
 def _analysed(
     file: Shipped, alteration: Alteration, engine: Engine, settings: Settings
 ) -> Analysis:
-    """The sample after the alteration; its temporary file is gone again."""
+    """Analyse the sample after the alteration; its temporary file is gone again."""
     if not alteration.steps:
         return scan(file.path, settings, engine)
     seed = int(sha256_of(file.path)[:8], 16)
@@ -180,9 +183,10 @@ def _analysed(
         return scan(path, settings, engine)
 
 
-def _picture(path: Path):  # type: ignore[no-untyped-def]  # one picture, RGB uint8 [h, w, 3]
+def _picture(path: Path) -> Image:
+    """Read the picture of a file, RGB uint8 [h, w, 3]."""
     with open_container(path) as container:
-        return next(container.decode(video=0)).to_ndarray(format="rgb24")
+        return np.asarray(next(container.decode(video=0)).to_ndarray(format="rgb24"), np.uint8)
 
 
 def _run(

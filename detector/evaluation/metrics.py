@@ -22,7 +22,7 @@ POINTS = 200
 
 
 def auc(labels: Labels, logits: Numbers, weights: Numbers) -> Numbers:
-    """Area under the ROC curve [resamples]; NaN where a class is missing. Ties count half."""
+    """Return the area under the ROC curve [resamples]; NaN without both classes; ties are half."""
     positive, negative, _ = _by_threshold(labels, logits, weights)
     below = np.cumsum(negative, axis=1) - negative
     area = (positive * (below + negative / 2)).sum(axis=1)
@@ -30,7 +30,7 @@ def auc(labels: Labels, logits: Numbers, weights: Numbers) -> Numbers:
 
 
 def average_precision(labels: Labels, logits: Numbers, weights: Numbers) -> Numbers:
-    """Sum of precision x step in recall [resamples]; NaN where a class is missing."""
+    """Return the sum of precision x step in recall [resamples]; NaN where a class is missing."""
     positive, negative, _ = _by_threshold(labels, logits, weights)
     hits = np.cumsum(positive[:, ::-1], axis=1)
     called = hits + np.cumsum(negative[:, ::-1], axis=1)
@@ -40,7 +40,7 @@ def average_precision(labels: Labels, logits: Numbers, weights: Numbers) -> Numb
 
 
 def equal_error_rate(labels: Labels, logits: Numbers, weights: Numbers) -> Numbers:
-    """Where misses and false positives are equally frequent [resamples], linear in between."""
+    """Return where misses and false positives are equal [resamples], linear in between."""
     positive, negative, _ = _by_threshold(labels, logits, weights)
     positives = positive.sum(axis=1, keepdims=True)
     negatives = negative.sum(axis=1, keepdims=True)
@@ -61,31 +61,33 @@ def equal_error_rate(labels: Labels, logits: Numbers, weights: Numbers) -> Numbe
 
 
 def log_loss(labels: Labels, logits: Numbers, weights: Numbers) -> Numbers:
-    """Mean binary cross-entropy in nats [resamples], from logits, so that none is clipped."""
+    """Return mean binary cross-entropy in nats [resamples]; from logits, so none is clipped."""
     loss = np.logaddexp(0, logits) - labels * logits
     return _over(weights @ loss, weights.sum(axis=1))
 
 
 def accuracy(labels: Labels, logits: Numbers, weights: Numbers) -> Numbers:
-    """Share on the right side of logit 0 [resamples]."""
+    """Return the share on the right side of logit 0 [resamples]."""
     right = ((logits > 0) == (labels == 1)).astype(float)
     return _over(weights @ right, weights.sum(axis=1))
 
 
 def f1(labels: Labels, logits: Numbers, weights: Numbers) -> Numbers:
-    """F1 of the manipulated at logit 0 [resamples]; NaN where nothing is or is called so."""
+    """Return F1 of the manipulated at logit 0 [resamples]; NaN where nothing is or is called so."""
     called, is_ = (logits > 0).astype(float), (labels == 1).astype(float)
     return _over(2 * (weights @ (called * is_)), weights @ (called + is_))
 
 
-def rate_at(labels: Labels, logits: Numbers, weights: Numbers, limit: float, label: int) -> Numbers:
-    """Share of the items with `label` whose logit is at or above `limit` [resamples]."""
+def rate_at(
+    labels: Labels, logits: Numbers, weights: Numbers, threshold: float, label: int
+) -> Numbers:
+    """Return the share of items with `label` at or above the logit `threshold` [resamples]."""
     mine = (labels == label).astype(float)
-    return _over(weights @ (mine * (logits >= limit)), weights @ mine)
+    return _over(weights @ (mine * (logits >= threshold)), weights @ mine)
 
 
 def calibration_error(labels: Labels, logits: Numbers, weights: Numbers) -> Numbers:
-    """Expected calibration error over `BINS` equally full bins [resamples].
+    """Return the expected calibration error over `BINS` equally full bins [resamples].
 
     Guo et al. 2017, with bins of equal count: with few items, bins of equal width are empty.
     """
@@ -108,7 +110,7 @@ class ReliabilityBin:
 
 
 def reliability(labels: Labels, logits: Numbers) -> tuple[ReliabilityBin, ...]:
-    """The bins that `calibration_error` is made of, in order of score."""
+    """Return the bins that `calibration_error` is made of, in order of score."""
     score = sigmoid(logits)
     return tuple(
         ReliabilityBin(float(score[places].mean()), float(labels[places].mean()), len(places))
@@ -117,30 +119,30 @@ def reliability(labels: Labels, logits: Numbers) -> tuple[ReliabilityBin, ...]:
 
 
 def roc_curve(labels: Labels, logits: Numbers) -> tuple[Numbers, Numbers, NDArray[np.float64]]:
-    """False-positive rate, true-positive rate and thresholds, at most `POINTS` points each."""
+    """Return false-positive rate, true-positive rate and thresholds, at most `POINTS` points."""
     from sklearn import metrics
 
-    alarms, hits, limits = metrics.roc_curve(labels, logits, drop_intermediate=True)
+    alarms, hits, thresholds = metrics.roc_curve(labels, logits, drop_intermediate=True)
     kept = _thinned(len(alarms))
-    return alarms[kept], hits[kept], limits[kept]
+    return alarms[kept], hits[kept], thresholds[kept]
 
 
 def precision_recall_curve(
     labels: Labels, logits: Numbers
 ) -> tuple[Numbers, Numbers, NDArray[np.float64]]:
-    """Recall, precision and thresholds, at most `POINTS` points each, by rising recall."""
+    """Return recall, precision and thresholds, at most `POINTS` points, by rising recall."""
     from sklearn import metrics
 
-    precision, recall, limits = metrics.precision_recall_curve(labels, logits)
-    limits = np.append(limits, np.inf)
+    precision, recall, thresholds = metrics.precision_recall_curve(labels, logits)
+    thresholds = np.append(thresholds, np.inf)
     kept = _thinned(len(recall))
-    return recall[::-1][kept], precision[::-1][kept], limits[::-1][kept]
+    return recall[::-1][kept], precision[::-1][kept], thresholds[::-1][kept]
 
 
 def _by_threshold(
     labels: Labels, logits: Numbers, weights: Numbers
 ) -> tuple[Numbers, Numbers, Numbers]:
-    """Weight of each class at every distinct logit, rising: [resamples, logits] twice."""
+    """Return each class's weight at every distinct logit, rising: [resamples, logits] twice."""
     levels, place = np.unique(logits, return_inverse=True)
     order = np.argsort(place, kind="stable")
     starts = np.searchsorted(place[order], np.arange(len(levels)))
@@ -156,8 +158,9 @@ def _equal_bins(logits: Numbers) -> list[NDArray[np.int64]]:
 
 
 def _over(above: Numbers, below: Numbers) -> Numbers:
-    """The quotient; NaN where `below` is 0."""
-    return np.divide(above, below, out=np.full(len(above), np.nan), where=below > 0)
+    """Return the quotient; NaN where `below` is 0."""
+    quotient: Numbers = np.divide(above, below, out=np.full(len(above), np.nan), where=below > 0)
+    return quotient
 
 
 def _thinned(count: int) -> NDArray[np.int64]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -19,9 +18,8 @@ from typing import Any
 
 import numpy as np
 
-import detector
 from detector.datasets.labelled import Labelled
-from detector.datasets.pictures import crop_from_frame, read_picture
+from detector.datasets.pictures import crop_for_ensemble, read_picture
 from detector.errors import DetectorError, ModelError
 from detector.evaluation.agreement import (
     NetworkAgreement,
@@ -34,13 +32,14 @@ from detector.evaluation.agreement import (
 from detector.faces.blazeface import BlazeFace, ConfirmedFaces
 from detector.faces.face import FaceDetector
 from detector.faces.geometry import crop_face
-from detector.files import ASSETS
+from detector.files import ASSETS, atomic_write
 from detector.media.reader import ClipReader
 from detector.models.integrity import sha256_of_pair
 from detector.models.networks.registry import NETWORKS
 from detector.models.openvino_scorer import OpenVinoScorer, convert
 from detector.models.scorer import Crops, Logits, in_batches
 from detector.models.spec import EnsembleSpec, NetworkSpec, QuantizedSpec, read_ensemble
+from detector.version import __version__
 
 FILE = ASSETS / "model_card" / "quantization.json"
 ALLOWED_DIFFERENCE = 0.35  # mean |int8 - float32| of a network's logits, over all crops
@@ -49,7 +48,7 @@ ALLOWED_DIFFERENCE = 0.35  # mean |int8 - float32| of a network's logits, over a
 def calibration_crops(
     ensemble: EnsembleSpec, extra: Labelled | None = None, most: int = 160, seed: int = 7
 ) -> Crops:
-    """Crops that show the networks what they will see: uint8 [n, s, s, 3], n <= 2 `most`.
+    """Return crops that show what networks will see: uint8 [n, s, s, 3], n <= 2 `most`.
 
     Faces of the shipped samples, a third each untouched, blended into themselves (Shiohara and
     Yamasaki, CVPR 2022) and degraded; and as many again of `extra`, two manipulated for each
@@ -74,19 +73,21 @@ def calibration_crops(
     blended = self_blend(images, hulls, torch.arange(len(images)) + seed).images
     half = torch.cat([images[: third // 2], blended[: third - third // 2]])
     worn = degrade(half, torch.arange(len(half)) + seed)
-    made = [(part.permute(0, 2, 3, 1) * 255).round().to(torch.uint8).numpy()
-            for part in (blended, worn)]  # fmt: skip
+    made = [
+        (part.permute(0, 2, 3, 1) * 255).round().to(torch.uint8).numpy() for part in (blended, worn)
+    ]
     parts = [plain[:third], *made]
     if extra is not None:
         crops, labels = crops_of(extra.first(most, most), ensemble)
-        chosen = np.concatenate([crops[labels == 1][: most * 2 // 3],
-                                 crops[labels == 0][: most // 3]])  # fmt: skip
+        chosen = np.concatenate(
+            [crops[labels == 1][: most * 2 // 3], crops[labels == 0][: most // 3]]
+        )
         parts.append(chosen)
     return np.concatenate(parts)
 
 
 def crops_of(labelled: Labelled, ensemble: EnsembleSpec) -> tuple[Crops, Any]:
-    """Labelled pictures as the networks see them: uint8 [n, s, s, 3], and labels int [n].
+    """Read labelled pictures as the networks see them: uint8 [n, s, s, 3], and labels int [n].
 
     Videos are left out, and so is what cannot be decoded.
     """
@@ -98,7 +99,7 @@ def crops_of(labelled: Labelled, ensemble: EnsembleSpec) -> tuple[Crops, Any]:
             picture = read_picture(labelled.root / row.path)
         except DetectorError:
             continue
-        crops.append(crop_from_frame(picture, float(row.crop_factor), ensemble))
+        crops.append(crop_for_ensemble(picture, float(row.crop_factor), ensemble))
         labels.append(int(row.label))
     if not crops:
         raise ModelError(
@@ -110,7 +111,7 @@ def crops_of(labelled: Labelled, ensemble: EnsembleSpec) -> tuple[Crops, Any]:
 def quantize(
     spec: NetworkSpec, crops: Crops, *, allowed: float = ALLOWED_DIFFERENCE, seed: int = 7
 ) -> tuple[Any, bool]:
-    """One network in int8.
+    """Quantize one network to int8.
 
     Args:
         spec: the network.
@@ -135,8 +136,11 @@ def quantize(
     order = np.random.default_rng(seed).permutation(len(crops))
     checked, seen = crops[order[: len(crops) // 4]], crops[order[len(crops) // 4 :]]
     dataset = nncf.Dataset([seen[i : i + 1] for i in range(len(seen))])
-    layers = [op.get_friendly_name() for op in model.get_ordered_ops()
-              if op.get_type_name() in ("Convolution", "GroupConvolution", "MatMul")]  # fmt: skip
+    layers = [
+        op.get_friendly_name()
+        for op in model.get_ordered_ops()
+        if op.get_type_name() in ("Convolution", "GroupConvolution", "MatMul")
+    ]
     kept = NETWORKS[spec.name].kept_in_float
     options: dict[str, Any] = {
         "preset": nncf.QuantizationPreset.MIXED,
@@ -175,7 +179,7 @@ def build(
     most: int = 160,
     say: Callable[[str], None] = lambda _: None,
 ) -> Quantization:
-    """Int8 models of all installed networks: built, checked, and put beside the weights.
+    """Build int8 models of all installed networks, check them, and put them beside the weights.
 
     Args:
         folder: of the installed models, with `ensemble.json`.
@@ -213,8 +217,11 @@ def build(
         say("Comparing with float32…")
         full, quick = OpenVinoScorer(ensemble, "f32"), OpenVinoScorer(trial, "int8")
         report = Quantization(
-            software={"veriframe": detector.__version__, "nncf": nncf.__version__,
-                      "openvino": openvino.__version__.split("-")[0]},
+            software={
+                "veriframe": __version__,
+                "nncf": nncf.__version__,
+                "openvino": openvino.__version__.split("-")[0],
+            },
             weights={network.name: network.sha256 for network in ensemble.networks},
             models=hashes,
             kept_in_float={n.name: NETWORKS[n.name].kept_in_float for n in ensemble.networks},
@@ -225,21 +232,20 @@ def build(
             data=None if check is None else f"{check.name}, {check.split}",
             checked=0 if check is None else len(check.rows),
             networks={} if check is None else agreement(full, quick, *crops_of(check, ensemble)),
-        )  # fmt: skip
+        )
         refuse_if_worse(report)
         for file in sorted(drafts.iterdir()):
-            os.replace(file, folder / file.name)
+            file.replace(folder / file.name)
         entry = json.loads(listed.read_text())
         for name, int8 in built.items():
             entry["networks"][name]["int8"] = int8
-        text = drafts / "ensemble.json"
-        text.write_text(json.dumps(entry, indent=1, ensure_ascii=False) + "\n")
-        os.replace(text, listed)  # last: it names what is there by now
+        with atomic_write(listed) as text:  # last: it names what is there by now
+            text.write_text(json.dumps(entry, indent=1, ensure_ascii=False) + "\n")
     return report
 
 
 def compare_again(folder: Path, check: Labelled | None = None) -> Quantization:
-    """The report of the installed int8 models with the agreement measured anew.
+    """Measure the agreement of the installed int8 models anew.
 
     For after a calibration, which moves bands, or new samples.
 
@@ -277,11 +283,12 @@ def write(report: Quantization, path: Path = FILE) -> None:
     """Keep the report for the model card."""
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(dataclasses.asdict(report), indent=1, ensure_ascii=False)
-    path.write_text(text + "\n", encoding="utf-8")
+    with atomic_write(path) as draft:
+        draft.write_text(text + "\n", encoding="utf-8")
 
 
 def _beside(ensemble: EnsembleSpec, folder: Path, built: dict[str, dict[str, str]]) -> EnsembleSpec:
-    """The ensemble with int8 models that are not installed yet."""
+    """Return the ensemble with int8 models that are not installed yet."""
     networks = []
     for network in ensemble.networks:
         int8 = built[network.name]

@@ -14,20 +14,17 @@ that old readers would misread raises the first number of a version.
 
 from __future__ import annotations
 
-import functools
 import json
-import os
-import tempfile
-from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal, TypeVar
 
-import detector
 from detector.errors import EvaluationError
-from detector.files import ASSETS
+from detector.files import ASSETS, atomic_write
 from detector.models.scorer import Scorer
 from detector.models.spec import NetworkSpec
+from detector.typed_json import adapter
+from detector.version import __version__
 
 MODEL_CARD = ASSETS / "model_card"
 VERSION = "1.0"
@@ -64,7 +61,7 @@ class Metrics:
         f1, accuracy: at logit 0, [0, 1].
         eer: equal error rate, [0, 1].
         ece: expected calibration error over 15 equally full bins, [0, 1].
-        false_positives: share of the unaltered at or above a band's limit, by band
+        false_positives: share of the unaltered at or above a band's threshold, by band
             ("inconclusive", "some", "strong").
         detections: share of the manipulated at or above it.
     """
@@ -195,7 +192,7 @@ class Run:
         ensemble: version of the ensemble.
         models: the networks.
         backend, precision: for example "openvino", "f32".
-        bands: the limits that the rates are at.
+        bands: the thresholds that the rates are at.
         aggregation: how a clip's frames become one logit.
         frames: frames looked at in each video; 1 for crops and images.
         data: the labelled data.
@@ -293,16 +290,16 @@ class Robustness:
 
 @dataclass(frozen=True)
 class ThresholdFit:
-    """A band's limit, as it was fitted on unaltered clips.
+    """A band's threshold, as it was fitted on unaltered clips.
 
     Attributes:
         band: "inconclusive", "some" or "strong".
         rate: the real-side false-positive rate it is meant to keep, [0, 1].
-        logit: the limit.
+        logit: the threshold.
         low, high: 95 % bootstrap interval of the logit that has this rate.
         real: unaltered clips it was fitted on.
-        above: of these, at or above the limit.
-        upper: one-sided 95 % Clopper-Pearson bound of the rate above the limit.
+        above: of these, at or above the threshold.
+        upper: one-sided 95 % Clopper-Pearson bound of the rate above the threshold.
         needed: unaltered clips from which such a bound can be kept at all.
         reached: `upper` <= `rate`.
         sentence: for the page.
@@ -344,8 +341,8 @@ class Calibration:
     Attributes:
         version: of this format.
         run: with what and on what it was fitted; its models carry the new weights and
-            temperatures, its bands the new limits.
-        limits: the bands' limits.
+            temperatures, its bands the new thresholds.
+        limits: the bands' thresholds; the file's name for them.
         aggregation: "mean", "median", "trimmed-mean" or "top-k".
         aggregations: what it was chosen from.
         fitted, reported: quality on the split it was fitted on, and on the held-out one.
@@ -371,7 +368,7 @@ class QualityRule:
     Attributes:
         name: "size", "sharpness", "brightness", "compression", "disagreement" or "spread".
         measure: what is measured, with its unit.
-        below, above: not judged below or above these; None where there is no such limit.
+        below, above: not judged below or above these; None where there is no such threshold.
         state: the state that says so in a finding; "" where it only gives a reason.
         sentence: for a reader.
     """
@@ -402,7 +399,7 @@ class Abstained:
         name, title: of the variant; "all" for all of them together.
         clips: how many.
         coverage: share that is judged: no state, not inconclusive.
-        error_all: share on the wrong side of the limit *some* where everything is judged.
+        error_all: share on the wrong side of the threshold *some* where everything is judged.
         error_judged: the same among the judged; None where none is.
         error_abstained: the same among the others.
         states: share of the clips with each state, and "inconclusive".
@@ -425,7 +422,7 @@ class Abstention:
     Attributes:
         rules: when a clip is not judged; chosen on the validation split.
         curves: risk against coverage on the test split and its variants: "confidence" leaves
-            out the clips nearest to the limit first, "quality" those of the lowest quality,
+            out the clips nearest to the threshold first, "quality" those of the lowest quality,
             "random" is the risk without any order.
         variants: what the rules do, variant by variant, and together.
     """
@@ -439,8 +436,8 @@ class Abstention:
 
 
 def to_json(value: Any) -> str:
-    """One of the four as JSON text, numbers rounded to six digits: the same run, the same bytes."""
-    raw = json.loads(_adapter(cast(Hashable, type(value))).dump_json(value))
+    """Write one of the four as JSON text, rounded to six digits: the same run, the same bytes."""
+    raw = json.loads(adapter(type(value), finite=True).dump_json(value))
     return json.dumps(_rounded(raw), indent=1, ensure_ascii=False) + "\n"
 
 
@@ -448,10 +445,8 @@ def write(value: Any, path: Path) -> None:
     """Write one of the four, whole or not at all; raises EvaluationError."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-            draft = Path(folder) / path.name
+        with atomic_write(path) as draft:
             draft.write_text(to_json(value), encoding="utf-8")
-            os.replace(draft, path)
     except OSError as error:
         raise EvaluationError(
             f"{path} cannot be written ({error.strerror}); name another file with --out."
@@ -459,7 +454,7 @@ def write(value: Any, path: Path) -> None:
 
 
 def read(kind: type[Value], path: Path) -> Value:
-    """The `Evaluation`, `Robustness`, `Calibration` or `Abstention` that `write` wrote.
+    """Read the `Evaluation`, `Robustness`, `Calibration` or `Abstention` that `write` wrote.
 
     Raises:
         EvaluationError: the file is missing, damaged, or of a newer version.
@@ -479,13 +474,12 @@ def read(kind: type[Value], path: Path) -> Value:
             f"{path.name} has version {version}, newer than {VERSION}; update Veriframe to read it."
         )
     try:
-        found: Value = _adapter(cast(Hashable, kind)).validate_python(raw)
+        return adapter(kind, finite=True).validate_python(raw)
     except ValueError as error:
         raise EvaluationError(
             f"{path.name} is damaged; write it again with `python -m detector "
             f"{'calibrate' if name == 'calibration' else 'evaluate'}`."
         ) from error
-    return found
 
 
 def _rounded(value: Any) -> Any:
@@ -496,21 +490,11 @@ def _rounded(value: Any) -> Any:
     return [_rounded(part) for part in value] if isinstance(value, list) else value
 
 
-@functools.cache
-def _adapter(kind: Hashable) -> Any:
-    from pydantic import ConfigDict, TypeAdapter
-
-    kind.__pydantic_config__ = ConfigDict(  # type: ignore[attr-defined]
-        allow_inf_nan=False, extra="ignore"
-    )
-    return TypeAdapter(kind)
-
-
 def run_of(scorer: Scorer, *, frames: int, data: UsedData, seed: int, resamples: int) -> Run:
-    """A run with this scorer."""
+    """Describe a run with this scorer."""
     ensemble, bands = scorer.ensemble, scorer.ensemble.bands
     return Run(
-        software=detector.__version__,
+        software=__version__,
         ensemble=ensemble.version,
         models=tuple(UsedModel.of(network) for network in ensemble.networks),
         backend=scorer.backend,

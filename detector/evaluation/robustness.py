@@ -23,7 +23,7 @@ def score_alterations(
     score: Callable[[Alteration], LabelledScores],
     alterations: tuple[Alteration, ...] = ALTERATIONS,
 ) -> dict[str, LabelledScores]:
-    """The scores after each alteration, by its name; `score` does one of them."""
+    """Score after each alteration, by its name; `score` does one of them."""
     return {alteration.name: score(alteration) for alteration in alterations}
 
 
@@ -36,7 +36,7 @@ def robustness(
     resamples: int = bootstrap.RESAMPLES,
     seed: int = bootstrap.SEED,
 ) -> Robustness:
-    """Everything that `robustness.json` holds.
+    """Return everything that `robustness.json` holds.
 
     Args:
         labelled: the clips.

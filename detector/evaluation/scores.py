@@ -16,7 +16,7 @@ from detector.analysis.aggregation import aggregate
 from detector.analysis.engine import Engine
 from detector.analysis.scan import scan
 from detector.datasets.labelled import Labelled
-from detector.datasets.pictures import crop_from_frame, face_of_crop, read_picture
+from detector.datasets.pictures import crop_for_ensemble, face_of_crop, read_picture
 from detector.errors import ClipError, EvaluationError
 from detector.evaluation.alterations import Alteration, alter, rate_of, read_pictures, still
 from detector.faces.quality import fine_detail, measure, why_unusable
@@ -54,23 +54,23 @@ class LabelledScores:
     failed: int = 0
 
     def logits(self, ensemble: EnsembleSpec) -> pd.Series:
-        """The ensemble's calibrated logit of each face."""
+        """Return the ensemble's calibrated logit of each face."""
         logits: pd.Series = weighted_mean(ensemble.networks, self.faces)
         return logits
 
     def disagreement(self, ensemble: EnsembleSpec) -> pd.Series:
-        """Highest less lowest calibrated logit of the networks, for each face."""
+        """Return highest less lowest calibrated logit of the networks, for each face."""
         each = pd.DataFrame(calibrated(ensemble.networks, self.faces[list(self.networks)]))
         return each.max(axis=1) - each.min(axis=1)
 
     def per_frame(self, logits: pd.Series) -> pd.DataFrame:
-        """The highest face of each frame: clip, frame and logit, with what is known of the clip."""
+        """Return each frame's highest face: clip, frame, logit, and what is known of the clip."""
         table = self.faces[["clip", "frame"]].assign(logit=logits)
         frames = table.groupby(["clip", "frame"], sort=True)["logit"].max().reset_index()
         return frames.join(self.clips, on="clip")
 
     def per_clip(self, logits: pd.Series, aggregation: Aggregation) -> pd.DataFrame:
-        """Each clip's logit, that of its highest track; with what is known of the clip.
+        """Return each clip's logit, that of its highest track, with what is known of the clip.
 
         Only faces that count in a band count here; where a clip has none, all do, so that every
         clip has a logit.
@@ -86,13 +86,13 @@ class LabelledScores:
         return clips.join(known, on="clip")
 
     def states(self) -> pd.DataFrame:
-        """Each clip's `state`, and `detail`, the median of its faces; by the clip's name."""
+        """Return each clip's `state`, and `detail`, the median of its faces, by the clip's name."""
         detail = self.faces.groupby("clip")["detail"].median()
         return self.clips[["state"]].join(detail)
 
-    def steadiness(self, logits: pd.Series, limit: float) -> pd.Series:
-        """Share of the usable frames of each clip's steadiest track at or above a limit."""
-        table = self.faces[["clip", "track", "usable"]].assign(above=logits >= limit)
+    def steadiness(self, logits: pd.Series, threshold: float) -> pd.Series:
+        """Return the share of usable frames at or above a threshold, of each steadiest track."""
+        table = self.faces[["clip", "track", "usable"]].assign(above=logits >= threshold)
         any_usable = table.groupby("clip")["usable"].transform("any")
         table = table[table["usable"] | ~any_usable]
         return table.groupby(["clip", "track"])["above"].mean().groupby("clip").max()
@@ -192,7 +192,7 @@ class _Scan:
             # All frames show the same; the middle one is coded as most frames of a clip are.
             picture = pictures[len(pictures) // 2]
             factor *= self._alteration.kept
-        crop = crop_from_frame(picture, factor, self._scorer.ensemble)
+        crop = crop_for_ensemble(picture, factor, self._scorer.ensemble)
         quality = measure(face_of_crop(picture, factor), crop)
         self._crops.append(crop)
         number = self._frames.get(row.clip, 0)

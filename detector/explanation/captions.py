@@ -43,7 +43,8 @@ def _what_it_does(found: Layer) -> str:
     if found.kind == SEPARABLE:
         return (
             f"A separable convolution looks at each of {found.inputs:,} channels by itself in "
-            f"windows of 3 × 3, then mixes them into {found.filters:,} maps"
+            f"windows of {found.kernel} × {found.kernel}, then mixes them into "
+            f"{found.filters:,} maps"
         )
     if found.inputs == 3:
         return (
@@ -54,9 +55,7 @@ def _what_it_does(found: Layer) -> str:
         verb = "widens" if found.filters > found.inputs else "condenses"
         if found.filters == found.inputs:
             verb = "recombines"
-        shortcut = (
-            ", to which the block's shortcut is added" if found.name.endswith("conv3") else ""
-        )
+        shortcut = ", to which the block's shortcut is added" if found.shortcut else ""
         return (
             f"A 1 × 1 convolution {verb} {found.inputs:,} channels into {found.filters:,}, "
             f"position by position{shortcut}"

@@ -6,8 +6,8 @@ Writes a picture, the numbers behind it and a description, each under one name:
 
 from __future__ import annotations
 
+import contextlib
 import json
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,11 +17,13 @@ from detector.errors import ExplanationError
 from detector.explanation.faithfulness import Faithfulness, faithfulness
 from detector.explanation.heatmaps import png_bytes
 from detector.explanation.layers import layer
-from detector.explanation.methods.registry import GRAD_CAM
+from detector.explanation.methods.registry import FIRST_METHOD
+from detector.explanation.progress import part_of
 from detector.explanation.result import Explanation
 from detector.faces.blazeface import ConfirmedFaces
 from detector.faces.face import Face
 from detector.faces.geometry import crop_face
+from detector.files import atomic_write
 from detector.media.clip import Image
 from detector.media.sandboxed_clip import frame_at
 from detector.models.networks.registry import ENSEMBLE
@@ -56,9 +58,9 @@ class FaceExplanation:
 
 
 def explain(
-    path: Path,
-    seconds: float,
-    method: str = GRAD_CAM,
+    path: Path | str,
+    seconds: float = 0.0,
+    method: str = FIRST_METHOD,
     network: str | None = None,
     address: str | None = None,
     *,
@@ -76,17 +78,25 @@ def explain(
         method: a name in `detector.explanation.methods.registry.METHODS`.
         network: name of a network, or "ensemble"; by default that of `address`, or the
             ensemble.
-        address: layer for Grad-CAM and Guided Grad-CAM, e.g. "resnet50:48".
+        address: layer for a layered method such as Grad-CAM, e.g. "resnet50:48".
         number: which face, counted from the left, from 0.
         check: test the map for faithfulness too.
         progress: told the share that is done, (0, 1].
         explainer: by default the process's own.
-        settings: what methods may be told by name, such as `steps`; each takes its own.
+        settings: of the method, as `Explainer.attribute` takes them: `steps`, `windows`.
 
     Raises:
         ClipError: the clip cannot be read.
         ExplanationError: there is no such face, layer, method or network.
+
+    Examples:
+        >>> from detector import explain
+        >>> found = explain("assets/samples/demo_selfblend_hopper.mp4", 1.0, network="xception")
+        >>> found.explanation.method, found.explanation.map.shape
+        ('grad-cam', (304, 304))
+        >>> left, top, right, bottom = found.face.box
     """
+    path = Path(path)
     from detector.explanation.explainer import Explainer
 
     found_layer = layer(address) if address else None  # a wrong address fails before any work
@@ -111,17 +121,12 @@ def explain(
         method,
         network,
         address,
-        progress=(lambda share: progress(share * first)) if progress else None,
+        progress=part_of(progress, 0, first),
         cancelled=None,
         **settings,
     )
     tested = (
-        faithfulness(
-            explainer,
-            crop,
-            explanation,
-            progress=(lambda share: progress(first + share * (1 - first))) if progress else None,
-        )
+        faithfulness(explainer, crop, explanation, progress=part_of(progress, first, 1))
         if check
         else None
     )
@@ -157,11 +162,10 @@ def write(result: FaceExplanation, folder: Path, opacity: float) -> tuple[Path, 
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder) as drafts:
+        with contextlib.ExitStack() as drafts:  # all are written before the first is moved
             for suffix, content in contents.items():
-                (Path(drafts) / (name + suffix)).write_bytes(content)
-            for suffix in contents:
-                (Path(drafts) / (name + suffix)).replace(folder / (name + suffix))
+                draft = drafts.enter_context(atomic_write(folder / (name + suffix)))
+                draft.write_bytes(content)
     except OSError as error:
         raise ExplanationError(
             f"Nothing can be written to {folder} ({error.strerror}); choose another folder."

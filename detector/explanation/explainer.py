@@ -14,7 +14,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -25,12 +25,14 @@ from detector.concurrency.task import CancelCallback, ProgressCallback
 from detector.errors import ExplanationError
 from detector.explanation.feature_maps import FeatureMaps, feature_maps
 from detector.explanation.layers import last_convolution, layer
-from detector.explanation.methods.base import (
-    Attribution,
-    ProgressForward,
-    stop_if,
+from detector.explanation.methods.base import Attribution, Method, Options
+from detector.explanation.methods.registry import (
+    FIRST_METHOD,
+    METHODS,
+    check_settings,
+    method_named,
 )
-from detector.explanation.methods.registry import GRAD_CAM, all_settings, method_named
+from detector.explanation.progress import ProgressForward, part_of, stop_if
 from detector.explanation.result import Explanation
 from detector.explanation.walk import Walk, walk
 from detector.files import MODELS
@@ -45,10 +47,10 @@ if TYPE_CHECKING:
 
     from detector.explanation.crop_network import CropNetwork
 
-Kept = TypeVar("Kept")
+Made = TypeVar("Made")
 
 BATCH = 4  # crops in one pass where many are scored
-KEPT = 64  # small results that are kept for the next call
+MOST_KEPT = 64  # small results that are kept for the next call
 
 
 class Explainer:
@@ -66,7 +68,8 @@ class Explainer:
 
     def __init__(self, spec: EnsembleSpec, device: str | None = None) -> None:
         self.spec = spec
-        self.names = (*(entry.name for entry in spec.networks), ENSEMBLE)
+        self._installed = tuple(entry.name for entry in spec.networks)
+        self.names = (*self._installed, ENSEMBLE)
         self._device = device
         self._networks: dict[str, CropNetwork] = {}
         self._lock = threading.RLock()
@@ -105,7 +108,7 @@ class Explainer:
         found: dict[str, FeatureMaps] = {}
         for name in dict.fromkeys(entry.network for entry in wanted):
             own = [entry for entry in wanted if entry.network == name]
-            for maps in feature_maps(self._view(name), pixels, own):
+            for maps in feature_maps(self._network_view(name), pixels, own):
                 found[maps.layer.address] = maps
         return tuple(found[entry.address] for entry in wanted)
 
@@ -119,18 +122,18 @@ class Explainer:
         Raises:
             ExplanationError: there is no such network, or the crop does not fit.
         """
-        if network not in self.names[:-1]:
+        if network not in self._installed:
             raise ExplanationError(
                 f"A walk follows one network, and {network!r} is none; choose "
-                f"{or_list(self.names[:-1])}."
+                f"{or_list(self._installed)}."
             )
-        return walk(self._view(network), self._tensor(crop))
+        return walk(self._network_view(network), self._tensor(crop))
 
     def attribute(
         self,
         crop: Image,
-        method: str = GRAD_CAM,
-        network: str = "xception",
+        method: str = FIRST_METHOD,
+        network: str | None = None,
         layer: str | None = None,
         *,
         progress: ProgressCallback | None = None,
@@ -142,59 +145,58 @@ class Explainer:
         Args:
             crop: RGB uint8 [s, s, 3] with s = `spec.crop_size`.
             method: a name in `detector.explanation.methods.registry.METHODS`.
-            network: "resnet50", "xception" or "ensemble".
-            layer: address that (Guided) Grad-CAM looks at; by default the last convolution, and
-                for the ensemble that of each network.
+            network: name of an installed network, or "ensemble"; by default the one with the
+                largest share of the score.
+            layer: address that a layered method such as Grad-CAM looks at; by default the last
+                convolution, and for the ensemble that of each network.
             progress: told the share that is done, (0, 1].
             cancelled: asked between passes; True stops.
-            settings: what methods may be told by name, such as `steps`; each takes its own.
+            settings: of the method, such as `steps` of Integrated Gradients or `windows` of
+                Occlusion; those of other methods are ignored.
 
         Raises:
-            ExplanationError: method, network or layer do not exist or do not fit each other.
+            ExplanationError: method, network or layer do not exist or do not fit each other, or a
+                setting is out of its range.
             Cancelled: `cancelled` returned True.
+            TypeError: no method has such a setting.
         """
         chosen = method_named(method)
-        unknown = settings.keys() - {setting.name for setting in all_settings()}
-        if unknown:
-            raise ExplanationError(f"No method takes {min(unknown)!r}; leave it out.")
+        check_settings(settings)
+        own = chosen.with_defaults(settings)
+        network = network or self.spec.leading.name
         self._check(network)
-        value = chosen.chosen(settings, self.spec.crop_size)
-        looked_at = self._layers(chosen.layered, network, layer)
+        looked_at = self._layers(chosen, network, layer)
         pixels = self._tensor(crop)
         stop_if(cancelled)
-        for name in self.names[:-1] if network == ENSEMBLE else (network,):
+        for name in self._parts(network):
             self._network(name)  # loading is no part of the seconds that are measured
         start = time.perf_counter()
+        parts: dict[str, Attribution] = {}
+        targets: list[tuple[str, Layer | None]] = [(network, None)]
         if chosen.layered:
-            parts = {}
-            for done, found in enumerate(looked_at, start=1):
-                stop_if(cancelled)
-                view = self._view(found.network)
-                parts[found.network] = chosen.attribute(view, pixels, found, value, None, cancelled)
-                if progress:
-                    progress(done / len(looked_at))
-            whole = network == ENSEMBLE
-            found_map = (
-                weighted_sum(parts, factors(self.spec.networks)) if whole else parts[network]
-            )
-        else:
-            found_map = chosen.attribute(
-                self._whole(network), pixels, None, value, progress, cancelled
-            )
-            if progress and not chosen.slow:
-                progress(1.0)
+            targets = [(found.network, found) for found in looked_at]
+        for number, (name, found) in enumerate(targets):
+            stop_if(cancelled)
+            view = self._view(name)
+            module = view.get_submodule(f"network.{found.output}") if found else None
+            share = part_of(progress, number / len(targets), (number + 1) / len(targets))
+            parts[name] = chosen.attribute(view, pixels, Options(module, own, share, cancelled))
+            if share and not chosen.slow:
+                share(1.0)
+        whole = network in parts
+        done = parts[network] if whole else chosen.combine(parts, factors(self.spec.networks))
         seconds = time.perf_counter() - start
-        self._learn(network, seconds / chosen.passes(self.spec.crop_size, value))
+        self._learn(network, seconds / chosen.passes(self.spec.crop_size, own))
         return Explanation(
-            method,
-            network,
-            tuple(found.address for found in looked_at),
-            found_map.map,
-            found_map.logit,
-            found_map.baseline_logit,
-            found_map.delta,
-            {chosen.setting.name: value} if chosen.setting else {},
-            seconds,
+            method=method,
+            network=network,
+            layers=tuple(found.address for found in looked_at),
+            map=done.map,
+            logit=done.logit,
+            baseline_logit=done.baseline_logit,
+            delta=done.delta,
+            settings=own,
+            seconds=seconds,
         )
 
     def logits(
@@ -213,7 +215,7 @@ class Explainer:
         import torch
 
         self._check(network)
-        watched = ProgressForward(self._whole(network), len(crops), progress, cancelled)
+        watched = ProgressForward(self._view(network), len(crops), progress, cancelled)
         parts = []
         with torch.inference_mode():
             for start in range(0, len(crops), BATCH):
@@ -223,27 +225,24 @@ class Explainer:
         return torch.cat(parts).cpu().numpy()
 
     def network(self, name: str) -> nn.Module:
-        """Return a private view of a network or the ensemble: [n, 3, s, s] in [0, 1] to logits [n].
+        """Return a private view of a network or of the ensemble, from crops to logits.
 
-        Hooks set on it are seen by nobody else; its weights are shared and must not be changed.
+        Crops are float32 [n, 3, s, s] in [0, 1], logits float32 [n]. Hooks set on it are seen by
+        nobody else; its weights are shared and must not be changed.
         """
         self._check(name)
-        return self._whole(name)
+        return self._view(name)
 
-    def estimate_seconds(
-        self,
-        method: str,
-        network: str,
-        **settings: int,
-    ) -> float:
+    def estimate_seconds(self, method: str, network: str, **settings: int) -> float:
         """Return about how long `attribute` will take here, once the weights are loaded.
 
         From what earlier explanations took; before the first, one forward pass is measured.
         """
         chosen = method_named(method)
+        check_settings(settings)
         self._check(network)
-        value = chosen.chosen(settings, self.spec.crop_size)
-        return self.seconds_a_pass(network) * chosen.passes(self.spec.crop_size, value)
+        passes = chosen.passes(self.spec.crop_size, chosen.with_defaults(settings))
+        return self.seconds_a_pass(network) * passes
 
     def seconds_a_pass(self, network: str) -> float:
         """Return what one crop's forward pass takes, as measured last."""
@@ -255,16 +254,16 @@ class Explainer:
             self._learn(network, time.perf_counter() - start)
         return self._seconds_a_pass[network]
 
-    def keep(self, key: object, make: Callable[[], Kept]) -> Kept:
-        """Return what was made for `key` earlier, or by `make` now; the last `KEPT` are kept."""
+    def keep(self, key: object, make: Callable[[], Made]) -> Made:
+        """Return what was made for `key` earlier, or by `make` now; the last `MOST_KEPT` stay."""
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)
-                return cast("Kept", self._kept[key])
+                return cast("Made", self._kept[key])
         made = make()  # not under the lock: it may take long, and nobody else shall wait
         with self._lock:
             self._kept[key] = made
-            while len(self._kept) > KEPT:
+            while len(self._kept) > MOST_KEPT:
                 self._kept.popitem(last=False)
         return made
 
@@ -283,16 +282,20 @@ class Explainer:
                 f"There is no network called {network!r}; choose one of: {', '.join(self.names)}."
             )
 
-    def _layers(self, layered: bool, network: str, address: str | None) -> tuple[Layer, ...]:
+    def _parts(self, network: str) -> tuple[str, ...]:
+        """Return the network, or those that the ensemble consists of."""
+        return self._installed if network == ENSEMBLE else (network,)
+
+    def _layers(self, method: Method, network: str, address: str | None) -> tuple[Layer, ...]:
         """Return the layers to look at; raises ExplanationError where `address` cannot be one."""
         if address is None:
-            names = self.names[:-1] if network == ENSEMBLE else (network,)
-            last = (last_convolution(name).address for name in names)
-            return tuple(self._layer(address) for address in last) if layered else ()
+            last = (last_convolution(name).address for name in self._parts(network))
+            return tuple(self._layer(address) for address in last) if method.layered else ()
         found = self._layer(address)
-        if not layered:
+        if not method.layered:
+            layered = next(other.title for other in METHODS.values() if other.layered)
             raise ExplanationError(
-                "This method explains the whole network; leave the layer out, or choose Grad-CAM."
+                f"This method explains the whole network; leave the layer out, or choose {layered}."
             )
         if found.network != network:
             raise ExplanationError(
@@ -301,7 +304,7 @@ class Explainer:
             )
         if not found.is_map:
             raise ExplanationError(
-                f"Grad-CAM needs a layer with maps, which {address} has not; "
+                f"{method.title} needs a layer with maps, which {address} has not; "
                 f"choose {last_convolution(network).address}."
             )
         return (found,)
@@ -326,18 +329,20 @@ class Explainer:
                 self._networks[name] = network.eval().requires_grad_(False)
             return self._networks[name]
 
-    def _view(self, name: str) -> CropNetwork:
-        from detector.explanation.crop_network import private_view
-
-        return private_view(self._network(name))
-
-    def _whole(self, name: str) -> nn.Module:
+    def _view(self, name: str) -> nn.Module:
+        """Return a private view of a network or of the ensemble, on which hooks may be set."""
         from detector.explanation.crop_network import EnsembleNetwork
 
         if name != ENSEMBLE:
-            return self._view(name)
-        networks = {entry.name: self._view(entry.name) for entry in self.spec.networks}
+            return self._network_view(name)
+        networks = {part: self._network_view(part) for part in self._parts(name)}
         return EnsembleNetwork(self.spec, networks).eval()
+
+    def _network_view(self, name: str) -> CropNetwork:
+        """Return a private view of one network."""
+        from detector.explanation.crop_network import private_view
+
+        return private_view(self._network(name))
 
     def _tensor(self, crop: Image) -> Tensor:
         """Return float32 [1, 3, s, s] in [0, 1]; raises ExplanationError where it does not fit."""
@@ -357,16 +362,3 @@ class Explainer:
         with self._lock:
             before = self._seconds_a_pass.get(network, seconds)
             self._seconds_a_pass[network] = (before + seconds) / 2
-
-
-def weighted_sum(parts: Mapping[str, Attribution], factors: Mapping[str, float]) -> Attribution:
-    """Return the ensemble's map and logit from its networks' own.
-
-    The ensemble's logit is a weighted sum of the networks' logits, so its gradient at a layer of
-    one network is that network's own, times its factor; and its Grad-CAM over the networks' last
-    convolutions is the weighted sum of their Grad-CAMs. For Guided Grad-CAM, whose products are
-    not linear, the weighted sum is a convention of ours.
-    """
-    total = np.sum([factors[name] * part.map for name, part in parts.items()], axis=0)
-    logit = sum(factors[name] * part.logit for name, part in parts.items())
-    return Attribution(total.astype(np.float32), float(logit))

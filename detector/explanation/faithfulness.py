@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 
 from detector.concurrency.task import CancelCallback, ProgressCallback
 from detector.errors import ExplanationError
-from detector.explanation.methods.base import ProgressForward, blurred
+from detector.explanation.blur import blurred
 from detector.explanation.methods.registry import METHODS
+from detector.explanation.progress import ProgressForward, part_of
 from detector.explanation.result import Explanation
 from detector.media.clip import Image
 from detector.models.networks.registry import ENSEMBLE, network_title
@@ -146,8 +147,8 @@ def faithfulness(
     total = passes(explanation.method, orders)
     done = 0
 
-    def part(size: int) -> ProgressCallback:
-        return lambda share: progress((done + share * size) / total) if progress else None
+    def part(size: int) -> ProgressCallback | None:
+        return part_of(progress, done / total, (done + size) / total)
 
     speaks_for = explanation.logit >= 0
     marked = explanation.map if speaks_for else -explanation.map
@@ -241,7 +242,7 @@ def _infidelity(
     crop: Image,
     explanation: Explanation,
     seed: int,
-    progress: ProgressCallback,
+    progress: ProgressCallback | None,
     cancelled: CancelCallback | None,
 ) -> tuple[float, float]:
     """Return Captum's infidelity of the map, and of a map of zeros on the same perturbations.

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.explanation.blur import BLUR
 from detector.explanation.heatmaps import OPACITY, Scale, npz_bytes, overlay, scale_for
-from detector.explanation.methods.base import BLUR
 from detector.explanation.methods.registry import METHODS
 from detector.media.clip import Image
 
@@ -23,16 +23,16 @@ class Explanation:
 
     Attributes:
         method: name in `detector.explanation.methods.registry.METHODS`.
-        network: "resnet50", "xception" or "ensemble".
-        layers: addresses that were looked at; one for a network's (Guided) Grad-CAM, each
+        network: name of a network, or "ensemble".
+        layers: addresses that were looked at; one for a network's layered method, each
             network's last convolution for the ensemble's, none for the other methods.
         map: float32 [s, s], signed: above 0 raises the manipulation logit. In units of the
-            logit for Integrated Gradients (its sum is `logit` - `baseline_logit`) and Occlusion
-            (change of the logit); without a unit for the two kinds of Grad-CAM.
+            logit where the method is additive; else without a unit.
         logit: of the crop: the network's own, before calibration; the ensemble's, calibrated.
-        baseline_logit: of the blurred crop, for Integrated Gradients; else None.
-        delta: Captum's convergence delta, sum of the map - (`logit` - `baseline_logit`), for
-            Integrated Gradients; else None. Smaller is better; more steps make it smaller.
+        baseline_logit: of what the crop is compared with (the blurred crop, for Integrated
+            Gradients); None where the method compares with nothing.
+        delta: Captum's convergence delta, sum of the map - (`logit` - `baseline_logit`); None
+            without a baseline. Smaller is better; more steps make it smaller.
         settings: what the method was told, e.g. {"steps": 32}.
         seconds: that it took.
     """
@@ -44,7 +44,7 @@ class Explanation:
     logit: float
     baseline_logit: float | None
     delta: float | None
-    settings: Mapping[str, float] = field(default_factory=dict)
+    settings: Mapping[str, int] = field(default_factory=dict)
     seconds: float = 0.0
 
     @property
@@ -56,10 +56,8 @@ class Explanation:
 
     @property
     def shown(self) -> NDArray[np.float32]:
-        """The map as it is drawn: where methods give each pixel a value of its own, averaged over
-        a few neighbours, since the eye sees only noise in single pixels. float32 [s, s].
-        """
-        if not METHODS[self.method].grainy:
+        """The map as it is drawn, float32 [s, s]: a pixelwise method's is smoothed a little."""
+        if not METHODS[self.method].pixelwise:
             return self.map
         smooth = cv2.GaussianBlur(self.map, (0, 0), self.map.shape[0] * BLUR)
         return np.asarray(smooth, dtype=np.float32)

@@ -50,7 +50,7 @@ class WalkStep:
     values: NDArray[np.float32] | None = None
 
     def picture(self, side: int = 480) -> Image | None:
-        """Draw the most active filters, or the units as squares; RGB uint8, about `side` wide.
+        """Return the most active filters, or the units as squares; RGB uint8, about `side` wide.
 
         None for "logit" and "score", which are single numbers.
         """

@@ -46,21 +46,21 @@ class BlazeFace:
     """BlazeFace on OpenVINO; one instance serves any number of threads.
 
     Args:
-        range: "full" (192 px input, faces to about 5 m) or "short" (128 px, to about 2 m).
+        reach: "full" (192 px input, faces to about 5 m) or "short" (128 px, to about 2 m).
         min_score: faces less certain than this are left out, [0, 1].
 
     Raises:
         ModelError: the model file is missing or damaged.
     """
 
-    def __init__(self, range: Range = "full", min_score: float = MIN_SCORE) -> None:
-        if range not in _LAYOUTS:
-            raise ModelError(f"BlazeFace has no range {range!r}; choose full or short.")
-        self.name = f"blazeface-{range}"
+    def __init__(self, reach: Range = "full", min_score: float = MIN_SCORE) -> None:
+        if reach not in _LAYOUTS:
+            raise ModelError(f"BlazeFace has no range {reach!r}; choose full or short.")
+        self.name = f"blazeface-{reach}"
         self.min_score = min_score
-        self._layout = _LAYOUTS[range]
+        self._layout = _LAYOUTS[reach]
         self._anchors = _anchors(self._layout)
-        path = model_file(range)
+        path = model_file(reach)
         try:
             core = openvino_runtime.core()
             self._model = core.compile_model(
@@ -79,7 +79,7 @@ class BlazeFace:
             ) from error
 
     def detect(self, image: Image) -> tuple[Face, ...]:
-        """Faces in an RGB image uint8 [h, w, 3], most certain first."""
+        """Return the faces in an RGB image uint8 [h, w, 3], most certain first."""
         side = self._layout.side
         tensor, scale, offset = _letterbox(image, side)
         # A request of its own for each call: requests are not safe to share between threads.
@@ -104,7 +104,7 @@ class BlazeFace:
             xy = (values_.reshape(8, 2) * side - offset) / scale
             faces.append(
                 Face(
-                    box=tuple(float(v) for v in xy[:2].ravel()),  # type: ignore[arg-type]
+                    box=(float(xy[0, 0]), float(xy[0, 1]), float(xy[1, 0]), float(xy[1, 1])),
                     key_points=tuple((float(x), float(y)) for x, y in xy[2:]),
                     score=float(score),
                 )
@@ -128,7 +128,7 @@ class ConfirmedFaces:
         self.name = self._far.name
 
     def detect(self, image: Image) -> tuple[Face, ...]:
-        """Faces in an RGB image uint8 [h, w, 3], most certain first."""
+        """Return the faces in an RGB image uint8 [h, w, 3], most certain first."""
         return tuple(
             face
             for face in self._far.detect(image)
@@ -136,9 +136,9 @@ class ConfirmedFaces:
         )
 
 
-def model_file(range: Range) -> Path:
-    """The TFLite file of BlazeFace; raises ModelError where it is missing."""
-    path = MODELS / "blazeface" / f"blazeface_{range}_range.tflite"
+def model_file(reach: Range) -> Path:
+    """Return the path of the TFLite file of BlazeFace; raises ModelError where it is missing."""
+    path = MODELS / "blazeface" / f"blazeface_{reach}_range.tflite"
     if not path.is_file():
         raise ModelError(f"{path.name} is missing; restore assets/models from the repository.")
     return path
@@ -146,7 +146,7 @@ def model_file(range: Range) -> Path:
 
 @functools.lru_cache(maxsize=2)
 def _anchors(layout: _Layout) -> NDArray[np.float64]:
-    """Centres of the SSD anchors [n, 2], x and y, in units of the input's side."""
+    """Return the centres of the SSD anchors [n, 2], x and y, in units of the input's side."""
     grids = []
     for stride, in_cell in layout.grids:
         cells = layout.side // stride
@@ -157,7 +157,7 @@ def _anchors(layout: _Layout) -> NDArray[np.float64]:
 
 
 def _letterbox(image: Image, side: int) -> tuple[NDArray[np.float32], float, NDArray[np.float64]]:
-    """The image in the middle of a black square, in [-1, 1], with the scale and offset used."""
+    """Put an image in the middle of a black square, in [-1, 1]; return scale and offset too."""
     height, width = image.shape[:2]
     scale = side / max(height, width)
     offset = np.array([(side - width * scale) / 2, (side - height * scale) / 2])

@@ -10,11 +10,8 @@ from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]
 
-
 KEY_POINTS = ("right eye", "left eye", "nose tip", "mouth centre", "right ear", "left ear")
-
-
-MIN_SCORE = 0.5
+MIN_SCORE = 0.5  # a find that is less certain is no face
 
 
 @dataclass(frozen=True)
@@ -44,5 +41,5 @@ class FaceDetector(Protocol):
     name: str
 
     def detect(self, image: Image) -> tuple[Face, ...]:
-        """Faces in an RGB image uint8 [h, w, 3], most certain first."""
+        """Return the faces in an RGB image uint8 [h, w, 3], most certain first."""
         ...

@@ -1,4 +1,4 @@
-"""Boxes and the square crops that are cut around them."""
+"""Boxes: how they overlap, how several become one, and the square crop around one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MIN_OVERLAP = 0.3  # boxes that overlap more are one face; MediaPipe's own value
 def crop_face(
     image: Image, box: tuple[float, float, float, float], factor: float, size: int
 ) -> Image:
-    """The square around a face, as the networks see it.
+    """Cut out the square around a face, as the networks see it.
 
     Args:
         image: RGB uint8 [h, w, 3].
@@ -38,14 +38,12 @@ def crop_face(
         columns = _reflect(np.arange(x, x + side), width)
         inside = image[rows[:, None], columns[None, :]]
     filter_ = cv2.INTER_AREA if side > size else cv2.INTER_LINEAR
-    crop: Image = cv2.resize(  # type: ignore[assignment]
-        np.ascontiguousarray(inside), (size, size), interpolation=filter_
-    )
-    return crop
+    crop = cv2.resize(np.ascontiguousarray(inside), (size, size), interpolation=filter_)
+    return np.asarray(crop, dtype=np.uint8)
 
 
 def _reflect(index: NDArray[np.int64], length: int) -> NDArray[np.int64]:
-    """Indices folded back into [0, length), as cv2.BORDER_REFLECT_101 does."""
+    """Return indices folded back into [0, length), as cv2.BORDER_REFLECT_101 does."""
     if length == 1:
         return np.zeros_like(index)
     period = 2 * (length - 1)
@@ -56,7 +54,16 @@ def _reflect(index: NDArray[np.int64], length: int) -> NDArray[np.int64]:
 def weighted_nms(
     found: NDArray[np.float64], scores: NDArray[np.float64]
 ) -> list[tuple[NDArray[np.float64], float]]:
-    """Overlapping detections averaged by score, as BlazeFace's authors do to stop jitter."""
+    """Average overlapping detections by score, as BlazeFace's authors do to stop jitter.
+
+    Args:
+        found: [n, m], each row a box (left, top, right, bottom) and then further coordinates.
+        scores: of the rows, [n].
+
+    Returns:
+        of each group of boxes that overlap: the mean row [m], and its highest score; highest
+        scores first.
+    """
     order = np.argsort(-scores, kind="stable")
     merged = []
     while len(order):
@@ -72,7 +79,10 @@ def weighted_nms(
 
 
 def iou(box: NDArray[np.float64], boxes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Intersection over union [n] of one box [4] with boxes [n, 4] (left, top, right, bottom)."""
+    """Return the intersection over union [n] of one box [4] with boxes [n, 4].
+
+    A box is left, top, right, bottom.
+    """
     width = np.minimum(box[2], boxes[:, 2]) - np.maximum(box[0], boxes[:, 0])
     height = np.minimum(box[3], boxes[:, 3]) - np.maximum(box[1], boxes[:, 1])
     shared = np.clip(width, 0, None) * np.clip(height, 0, None)

@@ -29,14 +29,14 @@ class MediaPipeFaces:
     """The same BlazeFace files through MediaPipe's FaceDetector.
 
     Args:
-        range: "full" or "short".
+        reach: "full" or "short".
         min_score: faces less certain than this are left out, [0, 1].
 
     Raises:
         ModelError: MediaPipe or a system library that it needs is missing.
     """
 
-    def __init__(self, range: Range = "full", min_score: float = MIN_SCORE) -> None:
+    def __init__(self, reach: Range = "full", min_score: float = MIN_SCORE) -> None:
         try:
             from mediapipe.tasks.python import BaseOptions, vision
         except (ImportError, OSError) as error:
@@ -44,10 +44,10 @@ class MediaPipeFaces:
                 f"MediaPipe cannot start here ({error}); install the system packages "
                 "libegl1 and libgles2, or choose BlazeFace on OpenVINO."
             ) from error
-        self.name = f"mediapipe-{range}"
+        self.name = f"mediapipe-{reach}"
         self._lock = threading.Lock()
         options = vision.FaceDetectorOptions(
-            base_options=BaseOptions(model_asset_buffer=_with_metadata(model_file(range))),
+            base_options=BaseOptions(model_asset_buffer=_with_metadata(model_file(reach))),
             min_detection_confidence=min_score,
             min_suppression_threshold=MIN_OVERLAP,
         )
@@ -60,7 +60,7 @@ class MediaPipeFaces:
         weakref.finalize(self, _close, self._detector)
 
     def detect(self, image: Image) -> tuple[Face, ...]:
-        """Faces in an RGB image uint8 [h, w, 3], most certain first."""
+        """Return the faces in an RGB image uint8 [h, w, 3], most certain first."""
         import mediapipe
 
         height, width = image.shape[:2]
@@ -92,7 +92,7 @@ class MediaPipeFaces:
 
 
 def _close(detector: Any) -> None:
-    """Left to Python's end, MediaPipe's own destructor complains on the terminal."""
+    """End MediaPipe's threads; its own destructor, at Python's end, complains on the terminal."""
     try:
         detector.close()
     except RuntimeError:  # its thread has ended already; the process's end frees the rest
@@ -100,7 +100,7 @@ def _close(detector: Any) -> None:
 
 
 def _with_metadata(path: Path) -> bytes:
-    """The TFLite file with the NormalizationOptions that MediaPipe Tasks insists on.
+    """Return the TFLite file with the NormalizationOptions that MediaPipe Tasks insists on.
 
     Without them it refuses the file; 127.5 maps pixels to [-1, 1], as BlazeFace expects.
     Written with the flatbuffer schemas that MediaPipe ships, since its own metadata writer

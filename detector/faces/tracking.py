@@ -50,7 +50,7 @@ class Tracker:
         self._followed: list[_Followed] = []
 
     def update(self, faces: Sequence[Face], crops: Sequence[Image]) -> list[int]:
-        """Track ids, from 1, of one frame's faces.
+        """Return the numbers, from 1, of the tracks of one frame's faces.
 
         Args:
             faces: of this frame.
@@ -81,7 +81,7 @@ class Tracker:
 
 
 def _look(crop: Image) -> NDArray[np.float32]:
-    """What a face looks like from afar: light without its strength, and colour, [432]."""
+    """Return what a face looks like from afar: light without its strength, and colour, [432]."""
     small = cv2.resize(crop, (48, 48), interpolation=cv2.INTER_AREA)
     lab = cv2.resize(
         cv2.cvtColor(small, cv2.COLOR_RGB2LAB).astype(np.float32),
@@ -92,7 +92,7 @@ def _look(crop: Image) -> NDArray[np.float32]:
     light = (light - light.mean()) / (light.std() + 1e-6)
     colour = (lab[..., 1:] - 128) / 12
     look = np.concatenate([light, colour], axis=-1).ravel()
-    return (look / np.sqrt(look.size)).astype(np.float32)
+    return np.asarray(look / np.sqrt(look.size), dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -123,6 +123,7 @@ def track_faces(
     ]
     ids = tracker.update(faces, crops)
     measured = tuple(
-        (id, face, measure(face, crop)) for id, face, crop in zip(ids, faces, crops, strict=True)
+        (track, face, measure(face, crop))
+        for track, face, crop in zip(ids, faces, crops, strict=True)
     )
     return FrameFaces(frame.index, frame.time, measured), crops

@@ -34,7 +34,7 @@ class Named:
 
 
 def deciding_scores(analysis: Analysis) -> list[tuple[int, float, float]]:
-    """(frame index, time in seconds, score) of the face that decides, in order of time.
+    """Return (frame index, seconds, score) of the face that decides, in order of time.
 
     Without a face that decides, it is the highest score in each frame.
     """
@@ -48,7 +48,7 @@ def deciding_scores(analysis: Analysis) -> list[tuple[int, float, float]]:
 
 
 def timelines(several: Sequence[Named], *, share: bool = False) -> go.Figure:
-    """Score of the face that decides over time, a line for each analysis.
+    """Draw the score of the face that decides over time, a line for each analysis.
 
     Args:
         several: in the order of their colours.
@@ -56,15 +56,22 @@ def timelines(several: Sequence[Named], *, share: bool = False) -> go.Figure:
             other; else seconds.
     """
     figure = go.Figure()
-    limits = several[0].analysis.bands
-    if all(named.analysis.bands == limits for named in several):  # else no band is everybody's
-        edges = band_edges(limits)
+    bands = several[0].analysis.bands
+    if all(named.analysis.bands == bands for named in several):  # else no band is everybody's
+        edges = band_edges(bands)
         for band, low, high in zip(BAND_ORDER, edges, edges[1:], strict=False):
             figure.add_hrect(
-                y0=low, y1=high, fillcolor=BAND_COLOURS[band], opacity=0.13, line_width=0,
-                layer="below", annotation_text=BAND_SHORT[band], annotation_position="right",
-                annotation_font_size=11, annotation_xanchor="right",
-            )  # fmt: skip
+                y0=low,
+                y1=high,
+                fillcolor=BAND_COLOURS[band],
+                opacity=0.13,
+                line_width=0,
+                layer="below",
+                annotation_text=BAND_SHORT[band],
+                annotation_position="right",
+                annotation_font_size=11,
+                annotation_xanchor="right",
+            )
     for number, named in enumerate(several):
         points = deciding_scores(named.analysis)
         length = named.analysis.clip.duration or 1.0
@@ -96,15 +103,18 @@ def timelines(several: Sequence[Named], *, share: bool = False) -> go.Figure:
             **({"tickformat": ".0%"} if share else {}),
         },
         yaxis={
-            "title": "Score", "range": [0, 1], "fixedrange": True, "zeroline": False,
+            "title": "Score",
+            "range": [0, 1],
+            "fixedrange": True,
+            "zeroline": False,
             "tickvals": [0, 0.25, 0.5, 0.75, 1],
         },
-    )  # fmt: skip
+    )
     return figure
 
 
 def histogram(scores: Sequence[float], colour: str) -> go.Figure:
-    """How the scores of all faces in all frames are distributed.
+    """Draw how the scores of all faces in all frames are distributed.
 
     Args:
         scores: in [0, 1].
@@ -132,7 +142,7 @@ def histogram(scores: Sequence[float], colour: str) -> go.Figure:
 
 
 def changes(comparison: Comparison) -> go.Figure:
-    """By how much the score of each face changed, over time; a colour for each track."""
+    """Draw by how much the score of each face changed, over time; a colour for each track."""
     figure = go.Figure()
     for track in sorted({pair.after.track for pair in comparison.pairs}):
         pairs = [pair for pair in comparison.pairs if pair.after.track == track]

@@ -19,7 +19,7 @@ LEVELS = {
 
 
 def shares_chart(shift: Shift) -> go.Figure:
-    """How the recent faces fall into the reference's bins, beside what the reference has."""
+    """Draw how the recent faces fall into the reference's bins, beside what the reference has."""
     labels = _labels(shift.edges)
     figure = go.Figure()
     for name, values, colour in (
@@ -28,10 +28,13 @@ def shares_chart(shift: Shift) -> go.Figure:
     ):
         figure.add_trace(
             go.Bar(
-                x=labels, y=values, name=name, marker_color=colour,
+                x=labels,
+                y=values,
+                name=name,
+                marker_color=colour,
                 hovertemplate="%{x}: %{y:.1%}<extra>" + name + "</extra>",
             )
-        )  # fmt: skip
+        )
     title, unit = MEASURES[shift.name]
     figure.update_layout(
         height=240,
@@ -45,7 +48,7 @@ def shares_chart(shift: Shift) -> go.Figure:
 
 
 def psi_chart(shifts: tuple[Shift, ...]) -> go.Figure:
-    """The population stability index of each measure, and what chance alone may give."""
+    """Draw the population stability index of each measure, and what chance alone may give."""
     titles = [MEASURES[one.name][0] for one in shifts]
     figure = go.Figure(
         go.Bar(
@@ -59,10 +62,13 @@ def psi_chart(shifts: tuple[Shift, ...]) -> go.Figure:
     )
     figure.add_trace(
         go.Scatter(
-            x=[one.chance for one in shifts], y=titles, mode="markers", name="Chance, 5 in 100",
+            x=[one.chance for one in shifts],
+            y=titles,
+            mode="markers",
+            name="Chance, 5 in 100",
             marker={"symbol": "line-ns-open", "size": 18, "color": REFERENCE},
         )
-    )  # fmt: skip
+    )
     figure.update_layout(
         height=90 + 36 * max(len(shifts), 1),
         margin={"l": 8, "r": 8, "t": 8, "b": 8},

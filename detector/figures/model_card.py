@@ -23,7 +23,7 @@ CURVES = {
 
 
 def roc_chart(curves: Mapping[str, Curve]) -> go.Figure:
-    """True-positive rate against false-positive rate, with the diagonal of guessing."""
+    """Draw true-positive rate against false-positive rate, with the diagonal of guessing."""
     figure = _curves(curves)
     figure.add_trace(_dashed([0, 1], [0, 1], "Guessing"))
     figure.update_layout(
@@ -34,7 +34,7 @@ def roc_chart(curves: Mapping[str, Curve]) -> go.Figure:
 
 
 def precision_recall_chart(curves: Mapping[str, Curve], share: float) -> go.Figure:
-    """Precision against recall.
+    """Draw precision against recall.
 
     Args:
         curves: by "ensemble" and each network's name.
@@ -50,7 +50,7 @@ def precision_recall_chart(curves: Mapping[str, Curve], share: float) -> go.Figu
 
 
 def reliability_chart(bins: Mapping[str, Sequence[Bin]]) -> go.Figure:
-    """Share that is manipulated against the mean score, a line for each name, and the ideal.
+    """Draw the share manipulated against the mean score, a line for each name, and the ideal.
 
     Args:
         bins: by what to call them, for example "Before" and "After".
@@ -79,7 +79,7 @@ def reliability_chart(bins: Mapping[str, Sequence[Bin]]) -> go.Figure:
 
 
 def robustness_chart(variants: Sequence[Variant]) -> go.Figure:
-    """For each alteration, the shares of both classes at or above "some evidence"."""
+    """Draw the shares of both classes at or above "some evidence", for each alteration."""
     figure = go.Figure()
     titles = [variant.title for variant in variants]
     for field, count, name, colour in (
@@ -111,15 +111,18 @@ def robustness_chart(variants: Sequence[Variant]) -> go.Figure:
         )
     _lay_out(figure, height=90 + 30 * len(variants))
     figure.update_layout(
-        xaxis={"title": f"Share with {BAND_SHORT['some']} or more", "range": [-0.02, 1.02],
-               "tickformat": ".0%"},
+        xaxis={
+            "title": f"Share with {BAND_SHORT['some']} or more",
+            "range": [-0.02, 1.02],
+            "tickformat": ".0%",
+        },
         yaxis={"autorange": "reversed", "automargin": True},
-    )  # fmt: skip
+    )
     return figure
 
 
 def risk_chart(curves: Mapping[str, Sequence[CoveragePoint]]) -> go.Figure:
-    """Share of errors among the clips that are judged, against the share that is judged."""
+    """Draw the share of errors among the judged clips against the share that is judged."""
     figure = go.Figure()
     for name, points in curves.items():
         title, colour = CURVES.get(name, (name, GREY))
@@ -149,10 +152,13 @@ def risk_chart(curves: Mapping[str, Sequence[CoveragePoint]]) -> go.Figure:
         )
     _lay_out(figure)
     figure.update_layout(
-        xaxis={"title": "Share of the clips that is judged", "range": [0, 1.02],
-               "tickformat": ".0%"},
+        xaxis={
+            "title": "Share of the clips that is judged",
+            "range": [0, 1.02],
+            "tickformat": ".0%",
+        },
         yaxis={"title": "Wrong among the judged", "rangemode": "tozero", "tickformat": ".0%"},
-    )  # fmt: skip
+    )
     return figure
 
 

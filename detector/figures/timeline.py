@@ -19,39 +19,39 @@ if TYPE_CHECKING:
 TICKS = (0.01, 0.1, 0.5, 0.9, 0.99, 0.999)  # scores that an axis names
 
 
-def band_edges(limits: BandThresholds) -> list[float]:
-    """Scores in [0, 1] at which the bands begin and end, five values for four bands."""
-    inner = (limits.inconclusive, limits.some, limits.strong)
-    return [0.0, *(probability(limit) for limit in inner), 1.0]
+def band_edges(bands: BandThresholds) -> list[float]:
+    """Return scores in [0, 1] at which the bands begin and end, five values for four bands."""
+    inner = (bands.inconclusive, bands.some, bands.strong)
+    return [0.0, *(probability(threshold) for threshold in inner), 1.0]
 
 
-def axis_range(limits: BandThresholds) -> tuple[float, float]:
-    """Lowest and highest logit of a score axis on which every band has room."""
-    return min(-5.0, limits.inconclusive - 2.5), max(5.0, limits.strong + 2.5)
+def axis_range(bands: BandThresholds) -> tuple[float, float]:
+    """Return the lowest and highest logit of a score axis on which every band has room."""
+    return min(-5.0, bands.inconclusive - 2.5), max(5.0, bands.strong + 2.5)
 
 
-def on_axis(logit: float, limits: BandThresholds) -> float:
-    """Where a logit is drawn: at the border where it lies beyond."""
-    low, high = axis_range(limits)
+def on_axis(logit: float, bands: BandThresholds) -> float:
+    """Return where a logit is drawn: at the border where it lies beyond."""
+    low, high = axis_range(bands)
     return min(max(logit, low + 0.2), high - 0.2)
 
 
 def timeline(
     frames: Sequence[ScoredFrame],
-    limits: BandThresholds,
+    bands: BandThresholds,
     *,
     networks: bool = False,
     span: tuple[float, float] | None = None,
     models: Sequence[Weighted] = (),
 ) -> go.Figure:
-    """Score over time, a line for each track, on the colours of the bands.
+    """Draw the score over time, a line for each track, on the colours of the bands.
 
     Drawn by the logit and labelled by the score: near 0 and 1, where the bands are decided,
     scores lie too close together to be told apart.
 
     Args:
         frames: in order of time.
-        limits: of the bands.
+        bands: where they begin.
         networks: also draw each network's own score.
         span: first and last second of the axis; default, what the frames span.
         models: the networks, whose temperatures divide their logits; default 1.
@@ -60,8 +60,8 @@ def timeline(
         A figure whose points carry `customdata` = [frame index, track id].
     """
     figure = go.Figure()
-    lowest, highest = axis_range(limits)
-    edges = [lowest, limits.inconclusive, limits.some, limits.strong, highest]
+    lowest, highest = axis_range(bands)
+    edges = [lowest, bands.inconclusive, bands.some, bands.strong, highest]
     for band, low, high in zip(BAND_ORDER, edges, edges[1:], strict=False):
         figure.add_hrect(
             y0=low,
@@ -87,7 +87,7 @@ def timeline(
                     go.Scatter(
                         x=times,
                         y=[
-                            on_axis(calibrated(models, face.logits)[name], limits)
+                            on_axis(calibrated(models, face.logits)[name], bands)
                             for _, face in points
                         ],
                         mode="lines",
@@ -100,13 +100,13 @@ def timeline(
         figure.add_trace(
             go.Scatter(
                 x=times,
-                y=[on_axis(face.logit, limits) for _, face in points],
+                y=[on_axis(face.logit, bands) for _, face in points],
                 mode="lines+markers",  # markers alone are what a click can select
                 name=f"Face {id}",
                 line={"color": colour, "width": 2},
                 marker={
                     "size": 9,
-                    "color": [BAND_COLOURS[limits.band_of(face.logit)] for _, face in points],
+                    "color": [BAND_COLOURS[bands.band_of(face.logit)] for _, face in points],
                     "line": {"color": colour, "width": 1.5},
                 },
                 customdata=customdata,
@@ -143,7 +143,7 @@ def _padded(span: tuple[float, float] | None) -> list[float] | None:
 
 
 def deletion_curve(found: Faithfulness) -> go.Figure:
-    """Logit while the marked pixels are blurred away, against random orders.
+    """Draw the logit while the marked pixels are blurred away, against random orders.
 
     Args:
         found: of one map; `random_logits` [orders, 21] give the grey band from lowest to highest.

@@ -20,7 +20,7 @@ COLOURS = ("#3b82c4", "#c8372d", "#12948a", "#7a5cd6", "#d98a00", "#8a7a12")
 
 
 def learning_curve(histories: Sequence[History], metric: str) -> go.Figure:
-    """One metric by epoch: train dashed, validation solid, the best epoch marked.
+    """Draw one metric by epoch: train dashed, validation solid, the best epoch marked.
 
     Args:
         histories: one or several runs.
@@ -69,7 +69,7 @@ def learning_curve(histories: Sequence[History], metric: str) -> go.Figure:
 
 
 def trials_chart(study: TuningSummary) -> go.Figure:
-    """Parallel coordinates: a line for each complete trial, through its settings to its value."""
+    """Draw parallel coordinates: a line for each complete trial, through settings to value."""
     done = [trial for trial in study.trials if trial.value is not None]
     names = sorted({name for trial in done for name in trial.params})
     dimensions = []
@@ -101,7 +101,7 @@ def trials_chart(study: TuningSummary) -> go.Figure:
 
 
 def importance_chart(study: TuningSummary) -> go.Figure:
-    """How much of the objective's variation each setting explains, in parts of 1."""
+    """Draw how much of the objective's variation each setting explains, in parts of 1."""
     rows = sorted(study.importance.items(), key=lambda row: row[1])
     figure = go.Figure(
         go.Bar(

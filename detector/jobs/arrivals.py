@@ -48,20 +48,23 @@ class FileState:
 
     @classmethod
     def of(cls, path: Path) -> FileState | None:
-        """The stamp of a file as it is now; None where there is none."""
+        """Return the state of a file as it is now; None where there is none."""
         try:
             found = path.stat()
         except (OSError, ValueError):
             return None
-        if not stat.S_ISREG(found.st_mode):  # opening a pipe would wait for ever
+        if not stat.S_ISREG(found.st_mode):  # opening a pipe would wait forever
             return None
         return cls(
-            found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns,
+            found.st_dev,
+            found.st_ino,
+            found.st_size,
+            found.st_mtime_ns,
             (found.st_mode, found.st_uid, found.st_gid),
-        )  # fmt: skip
+        )
 
     def same_file(self, other: FileState) -> bool:
-        """True unless another file has taken its place."""
+        """Return True unless another file has taken its place."""
         return (self.device, self.inode) == (other.device, other.inode)
 
 
@@ -117,7 +120,7 @@ class Arrivals:
         self._waiting: dict[Path, _Waiting] = {}
         self._ready: deque[Arrived] = deque()
         self._taken: dict[Path, FileState] = {}
-        self._lost: deque[RemovedFile] = deque()
+        self._removed: deque[RemovedFile] = deque()
         self._opened: set[Path] = set()  # since the last time somebody closed it
         self._written: set[Path] = set()
         self._look_at = 0.0  # monotonic seconds of the next look through the folder
@@ -182,7 +185,7 @@ class Arrivals:
         self._events.put(None)
 
     def take(self, timeout: float = _AT_MOST) -> Arrived | RemovedFile | None:
-        """The next clip that has arrived, or one that was lost while it waited.
+        """Return the next clip that has arrived, or one that was removed while it waited.
 
         Args:
             timeout: seconds to wait for one, at most.
@@ -199,8 +202,8 @@ class Arrivals:
             self._check_folder()
             self._look()
             self._judge()
-            if self._lost:
-                return self._lost.popleft()
+            if self._removed:
+                return self._removed.popleft()
             found = self._next_ready()
             if found is not None:
                 return found
@@ -209,12 +212,12 @@ class Arrivals:
                 return None
 
     def look_again(self, path: Path) -> None:
-        """A clip that was taken has changed meanwhile: let it arrive anew."""
+        """Let a clip arrive anew that was taken and has changed meanwhile."""
         self._taken.pop(path, None)
         self._consider(path)
 
     def folder_is_there(self) -> bool:
-        """False once the folder was removed, moved away, or another one took its place."""
+        """Return False once the folder was removed, moved away, or another one took its place."""
         return self._home is not None and self._folder_now() == self._home
 
     # --- what the system tells ---------------------------------------------------------------
@@ -309,10 +312,10 @@ class Arrivals:
             found = FileState.of(path)
             if found is None:
                 del self._waiting[path]
-                self._lost.append(RemovedFile(path, gone(path, "waited")))
+                self._removed.append(RemovedFile(path, gone(path, "waited")))
             elif found != waiting.file_state:
                 if not found.same_file(waiting.file_state):
-                    self._lost.append(RemovedFile(path, replaced(path, "waited")))
+                    self._removed.append(RemovedFile(path, replaced(path, "waited")))
                 waiting.file_state, waiting.since = found, now
             elif now - waiting.since >= self.settle and not self._is_held(path):
                 del self._waiting[path]
@@ -320,7 +323,7 @@ class Arrivals:
                 self._ready.append(Arrived(path, found))
 
     def _is_held(self, path: Path) -> bool:
-        """True while somebody who has written it has it open."""
+        """Return True while somebody who has written it has it open."""
         return path in self._opened and path in self._written
 
     def _next_ready(self) -> Arrived | None:
@@ -334,7 +337,7 @@ class Arrivals:
         return None
 
     def _patience(self) -> float:
-        """Seconds until something may change without being told."""
+        """Return the seconds until something may change without being told."""
         now = time.monotonic()
         settled = [
             waiting.since + self.settle
@@ -345,12 +348,12 @@ class Arrivals:
 
 
 def gone(path: Path, while_it: str) -> str:
-    """What is said of a clip that was removed while it "waited" or "was scanned"."""
+    """Return what is said of a clip that was removed while it "waited" or "was scanned"."""
     return f"“{shortened(path.name)}” was removed while it {while_it}; nothing of it was kept."
 
 
 def replaced(path: Path, while_it: str) -> str:
-    """What is said of a clip that was changed while it "waited" or "was scanned"."""
+    """Return what is said of a clip that was changed while it "waited" or "was scanned"."""
     return (
         f"“{shortened(path.name)}” was replaced while it {while_it}; it is scanned when all of "
         "it is there."

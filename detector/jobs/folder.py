@@ -7,22 +7,20 @@ scan that was interrupted goes on where it stopped, and renamed clips are not sc
 from __future__ import annotations
 
 import os
-import tempfile
-import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from detector.analysis.engine import Engine, expected_fingerprint
-from detector.analysis.scan import Progress, scan
-from detector.concurrency import threads
+from detector.analysis.engine import Engine
+from detector.analysis.scan import Progress
+from detector.concurrency.task import CancelCallback, Task
 from detector.errors import Cancelled, ClipError, DetectorError, LibraryError
 from detector.files import sha256_of
+from detector.jobs.scan_and_keep import scan_and_keep
 from detector.library.store import Library
 from detector.limits import Limits
 from detector.media.clip import EXTENSIONS
-from detector.pictures.folder import PictureFolder
 from detector.result import Band
 from detector.settings import Settings
 
@@ -80,7 +78,7 @@ class FolderOutcome:
     stopped: str | None = None
 
     def count(self, state: FileStatus) -> int:
-        """How many clips ended so."""
+        """Return how many clips ended so."""
         return sum(file.state == state for file in self.files)
 
     @property
@@ -97,7 +95,7 @@ class FolderOutcome:
 
 
 def find_clips(folder: Path | str, recursive: bool = False) -> tuple[Path, ...]:
-    """The clips in a folder by their suffix, in order; hidden files and links to folders are left.
+    """Return a folder's clips by their suffix, in order, without hidden files and linked folders.
 
     Raises:
         ClipError: the folder is none, cannot be read, or holds no clips.
@@ -143,7 +141,7 @@ def scan_files(
     """
     settings, engine = settings or Settings(), engine or Engine()
     engine.warm_up(settings)  # missing weights are one error, not one for each clip
-    known_as = expected_fingerprint(settings, engine)
+    known_as = engine.models_for(settings).fingerprint
     waiting = tuple(paths)
     files: list[FileOutcome] = []
 
@@ -179,80 +177,36 @@ def scan_files(
     return FolderOutcome(tuple(files))
 
 
-class FolderScan:
-    """A folder's scan in a thread of its own, for a page that looks at it from time to time.
+def start_scan(
+    paths: Iterable[Path],
+    library: Library | None,
+    settings: Settings | None = None,
+    engine: Engine | None = None,
+    limits: Limits | None = None,
+) -> Task[FolderProgress, FolderOutcome]:
+    """Begin `scan_files` in the background, for a page that looks at it from time to time.
 
-    Args:
-        paths, library, settings, engine, limits: as in `scan_files`.
+    Where it is stopped, its result is the outcome of the clips that were done by then.
     """
+    waiting = tuple(paths)
 
-    def __init__(
-        self,
-        paths: Iterable[Path],
-        library: Library | None,
-        settings: Settings | None = None,
-        engine: Engine | None = None,
-        limits: Limits | None = None,
-    ) -> None:
-        waiting = tuple(paths)
-        self._progress = FolderProgress(0, len(waiting), None, 0, 0, ())
-        self._outcome: FolderOutcome | None = None
-        self._error: str | None = None
-        self._stop = threading.Event()
-        self._thread = threads.start(
-            lambda: self._run(waiting, library, settings, engine, limits), "folder", self._stop.set
+    def work(report: Callable[[FolderProgress], None], cancelled: CancelCallback) -> FolderOutcome:
+        return scan_files(
+            waiting,
+            library,
+            settings,
+            engine,
+            limits=limits,
+            on_progress=report,
+            cancelled=cancelled,
         )
 
-    @property
-    def progress(self) -> FolderProgress:
-        """How far it is."""
-        return self._progress
-
-    @property
-    def finished(self) -> bool:
-        """True once `outcome` or `error` is there."""
-        return self._outcome is not None or self._error is not None
-
-    @property
-    def outcome(self) -> FolderOutcome | None:
-        """What became of the clips; None while it runs, and where it could not start."""
-        return self._outcome
-
-    @property
-    def error(self) -> str | None:
-        """Why it could not start, in one sentence."""
-        return self._error
-
-    def cancel(self) -> None:
-        """Stop after the current frame; what is kept stays."""
-        self._stop.set()
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Wait for the end; False if it is not there after `timeout` seconds."""
-        self._thread.join(timeout)
-        return self.finished
-
-    def _run(
-        self,
-        paths: tuple[Path, ...],
-        library: Library | None,
-        settings: Settings | None,
-        engine: Engine | None,
-        limits: Limits | None,
-    ) -> None:
-        def note(progress: FolderProgress) -> None:
-            self._progress = progress
-
-        try:
-            self._outcome = scan_files(
-                paths, library, settings, engine, limits=limits, on_progress=note,
-                cancelled=self._stop.is_set,
-            )  # fmt: skip
-        except DetectorError as error:
-            self._error = str(error)
-        except Exception as error:  # a page must never wait for a thread that is dead
-            self._error = f"The folder could not be scanned ({error}); try again."
-            raise
+    return Task(
+        work,
+        FolderProgress(0, len(waiting), None, 0, 0, ()),
+        name="folder",
+        unexpected="The folder could not be scanned ({error}); try again.",
+    )
 
 
 def _known(path: Path, library: Library | None, fingerprint: str) -> FileOutcome | None:
@@ -271,15 +225,18 @@ def _scan(
     cancelled: Callable[[], bool] | None,
     on_progress: Callable[[Progress], None],
 ) -> FileOutcome:
-    # File systems allow names that are no text.
-    name = os.fsencode(path.name).decode("utf-8", "replace")
-    with tempfile.TemporaryDirectory(prefix="veriframe-") as folder:
-        pictures = None if library is None else PictureFolder(folder)
-        analysis = scan(
-            path, settings, engine, name=name, limits=limits, pictures=pictures,
-            on_progress=on_progress, cancelled=cancelled,
-        )  # fmt: skip
-        id = None if library is None else library.add(analysis, pictures, source=path.absolute())
+    analysis, id = scan_and_keep(
+        path,
+        library,
+        settings,
+        engine,
+        # File systems allow names that are no text.
+        name=os.fsencode(path.name).decode("utf-8", "replace"),
+        source=path.absolute(),
+        limits=limits,
+        on_progress=on_progress,
+        cancelled=cancelled,
+    )
     return FileOutcome(path, "analysed", id, analysis.finding.band)
 
 

@@ -33,11 +33,11 @@ _making = threading.Lock()
 
 
 def jobs() -> Jobs:
-    """The queue of this process; its models begin to load in the background with the first call."""
+    """Return the queue of this process; its models begin to load with the first call."""
     with _making:
         return _jobs()
 
 
 def loaded() -> bool:
-    """True once the models that the queue uses by default are loaded."""
+    """Return True once the models that the queue uses by default are loaded."""
     return _loaded.is_set()

@@ -1,7 +1,7 @@
 """Analyses that run in the background: progress, cancelling, and nothing left behind.
 
-A `Job` belongs to the person who started it. Its thread holds only the inner state, so that a
-job nobody refers to any more (a closed browser tab) stops by itself and its files go.
+A `Job` belongs to the person who started it. It is a task that waits in a queue; one that nobody
+refers to any more (a closed browser tab) stops by itself and its files go.
 """
 
 from __future__ import annotations
@@ -12,18 +12,17 @@ import os
 import shutil
 import tempfile
 import threading
-import time
 import weakref
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO
 
 from detector.analysis.engine import Engine
 from detector.analysis.scan import Progress, scan
 from detector.concurrency import threads
 from detector.concurrency.fair_queue import FairQueue
-from detector.concurrency.memory import give_back
+from detector.concurrency.task import CancelCallback, Run, Status, Task, TaskQueue
 from detector.errors import Cancelled, ClipError, DetectorError, QueueFull
 from detector.limits import Limits
 from detector.media.clip import check_size, shortened
@@ -31,7 +30,6 @@ from detector.pictures.folder import PictureFolder
 from detector.result import Analysis, ScoredFrame
 from detector.settings import Settings
 
-Status = Literal["waiting", "running", "done", "failed", "cancelled"]
 WhenDone = Callable[[Analysis, PictureFolder, Path], None]
 
 PREFIX = "veriframe-"
@@ -41,106 +39,77 @@ UNEXPECTED = (
 )
 
 
-@dataclass
-class _Run:
-    """What the thread and the owner share."""
-
-    folder: Path
-    status: Status = "waiting"
-    done: int = 0
-    total: int = 0
-    scored: list[ScoredFrame] = field(default_factory=list)
-    analysis: Analysis | None = None
-    error: str | None = None
-    started: float | None = None
-    cancel: threading.Event = field(default_factory=threading.Event)
-    abandoned: threading.Event = field(default_factory=threading.Event)
-    ended: threading.Event = field(default_factory=threading.Event)
-
-    @property
-    def upload(self) -> Path:
-        return self.folder / "clip"
-
-
-@dataclass(frozen=True, eq=False)
-class _Queued:
-    """An analysis in the queue."""
-
-    run: _Run
-    owner: str
-    work: Callable[[], None]
-
-
-class Job:
+class Job(Task[Progress, Analysis]):
     """One analysis in the background.
 
-    Attributes:
+    Its progress is that of the scan, with all frames that are scored so far.
+
+    Args:
         name: file name as the person gave it.
+        settings: how the clip is looked at.
+        folder: the job's own, which goes with it; the upload in it goes as the analysis ends.
+        work: the analysis, with this folder's pictures; must not refer to the job.
+        queue, owner: as for `Task`.
+
+    Attributes:
         pictures: previews and crops, there until the job is discarded.
     """
 
-    def __init__(self, name: str, settings: Settings, folder: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        settings: Settings,
+        folder: _Folder,
+        work: Callable[[Callable[[Progress], None], CancelCallback], Analysis],
+        queue: TaskQueue,
+        owner: str,
+    ) -> None:
         self.name = name
         self.settings = settings
-        self.pictures = PictureFolder(folder / "evidence")
-        self._run = _Run(folder)
-        self._queued: _Queued | None = None
-        self._finalizer: weakref.finalize[Any, Any] = weakref.finalize(self, _abandon, self._run)
-
-    def _wait_in(self, waiting: FairQueue[_Queued], queued: _Queued) -> None:
-        self._queued = queued
-        self._finalizer.detach()
-        self._finalizer = weakref.finalize(self, _leave, waiting, queued)
-        self._waiting = waiting
-
-    @property
-    def status(self) -> Status:
-        """One of "waiting", "running", "done", "failed", "cancelled"."""
-        return self._run.status
-
-    @property
-    def finished(self) -> bool:
-        """True once nothing more will happen."""
-        return self._run.ended.is_set()
-
-    @property
-    def progress(self) -> tuple[int, int]:
-        """Frames done, and frames in all (0 until known)."""
-        return self._run.done, self._run.total
-
-    @property
-    def seconds(self) -> float:
-        """Since the analysis began, for an estimate of what is left."""
-        return 0.0 if self._run.started is None else time.monotonic() - self._run.started
-
-    @property
-    def scored(self) -> tuple[ScoredFrame, ...]:
-        """Frames scored so far."""
-        return tuple(self._run.scored)
+        self.pictures = folder.pictures
+        self._remove = weakref.finalize(self, folder.abandon)
+        super().__init__(
+            work,
+            Progress(0, 0, ()),
+            unexpected=UNEXPECTED,
+            at_end=folder.tidy,
+            queue=queue,
+            owner=owner,
+        )
 
     @property
     def analysis(self) -> Analysis | None:
         """The result, once `status` is "done"."""
-        return self._run.analysis
-
-    @property
-    def error(self) -> str | None:
-        """One sentence for the person, once `status` is "failed"."""
-        return self._run.error
-
-    def cancel(self) -> None:
-        """Stop at the next frame, or at once where it only waits."""
-        self._run.cancel.set()
-        if self._queued is not None:
-            _withdraw(self._waiting, self._queued)
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Block until finished; False when `timeout` seconds pass first."""
-        return self._run.ended.wait(timeout)
+        return self.result
 
     def discard(self) -> None:
         """Stop, and remove everything the job keeps on disk."""
-        self._finalizer()
+        self.cancel()
+        self._remove()
+
+
+class _Folder:
+    """What a job keeps on disk; held by its thread too, unlike the job."""
+
+    def __init__(self) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
+        self.upload = self.path / "clip"
+        self.pictures = PictureFolder(self.path / "evidence")
+        self.abandoned = threading.Event()  # the owner is gone, or the process ends
+
+    def abandon(self) -> None:
+        """Take the files away, even while the analysis still runs."""
+        self.abandoned.set()
+        self.remove()
+
+    def tidy(self, status: Status) -> None:
+        """Take away what is not needed after an analysis that ended so."""
+        self.upload.unlink(missing_ok=True)
+        if status != "done" or self.abandoned.is_set():
+            self.remove()
+
+    def remove(self) -> None:
+        shutil.rmtree(self.path, ignore_errors=True)
 
 
 class Jobs:
@@ -162,8 +131,8 @@ class Jobs:
         self._limits = limits or Limits.from_environment()
         self._arriving = 0  # that are being copied
         self._lock = threading.Lock()
-        self._waiting: FairQueue[_Queued] = FairQueue()
-        self._running: set[_Queued] = set()
+        self._waiting: TaskQueue = FairQueue()
+        self._running: set[Run[Any, Any]] = set()
         _sweep()
         for number in range(self._limits.analyses if at_once is None else at_once):
             threads.start(self._serve, f"analysis-{number}", self._stop)
@@ -198,7 +167,7 @@ class Jobs:
 
     @contextlib.contextmanager
     def _place(self, name: str) -> Iterator[None]:
-        """A place in the queue, from before the clip is copied."""
+        """Hold a place in the queue, from before the clip is copied."""
         with self._lock:
             if len(self._waiting) + self._arriving >= self._limits.queue:
                 raise QueueFull(
@@ -224,35 +193,18 @@ class Jobs:
         if not isinstance(clip, Path):
             size = clip.seek(0, os.SEEK_END)
             check_size(size, shortened(name), limits or self._limits)
-        folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
-        job = Job(name, settings, folder)
-        run = job._run
-        if isinstance(clip, Path):
-            path = clip
-        else:
-            path = run.upload
-            try:
-                clip.seek(0)
-                with path.open("wb") as target:
-                    shutil.copyfileobj(clip, target, 1 << 20)
-            except OSError as error:
-                job.discard()
-                raise ClipError(
-                    f"“{shortened(name)}” cannot be stored for the analysis ({error.strerror}); "
-                    "free some disk space and try again."
-                ) from error
-        pictures = job.pictures  # the job itself must not be held by its thread
-        queued = _Queued(
-            run, owner, lambda: self._analyse(run, path, name, settings, limits, pictures, on_done)
-        )
-        job._wait_in(self._waiting, queued)
-        self._waiting.put(owner, queued)
-        return job
+        folder = _Folder()
+        try:
+            path = clip if isinstance(clip, Path) else _copy(clip, folder.upload, name)
+        except BaseException:
+            folder.remove()
+            raise
+        engine = self.engine
 
-    def position(self, job: Job) -> int:
-        """Analyses that begin before this one."""
-        queued = job._queued
-        return 0 if queued is None else self._waiting.ahead(queued.owner, queued) or 0
+        def work(report: Callable[[Progress], None], cancelled: CancelCallback) -> Analysis:
+            return _scan(path, name, settings, engine, limits, folder, on_done, report, cancelled)
+
+        return Job(name, settings, folder, work, self._waiting, owner)
 
     @property
     def waiting(self) -> int:
@@ -270,70 +222,76 @@ class Jobs:
         return self.waiting + self._arriving >= self._limits.queue
 
     def _serve(self) -> None:
-        while (queued := self._waiting.get()) is not None:
-            self._running.add(queued)
-            queued.work()
-            self._running.discard(queued)
-            del queued  # and with it the clip's path and pictures
-            give_back()
+        while (run := self._waiting.get()) is not None:
+            self._running.add(run)
+            run()
+            self._running.discard(run)
+            del run
 
     def _stop(self) -> None:
         self._waiting.close()
-        for queued in list(self._running):
-            queued.run.cancel.set()
+        for run in list(self._running):
+            run.cancel.set()
 
-    def _analyse(
-        self,
-        run: _Run,
-        path: Path,
-        name: str,
-        settings: Settings,
-        limits: Limits | None,
-        pictures: PictureFolder,
-        on_done: WhenDone | None,
-    ) -> None:
-        def report(progress: Progress) -> None:
-            run.scored.extend(progress.scored)
-            run.done, run.total = progress.done, progress.total
 
-        try:
-            if run.cancel.is_set():
-                raise Cancelled("The analysis was stopped before it began.")
-            run.started = time.monotonic()
-            run.status = "running"
-            analysis = scan(
-                path,
-                settings,
-                self.engine,
-                name=name,
-                limits=limits,
-                pictures=pictures,
-                on_progress=report,
-                cancelled=run.cancel.is_set,
-            )
-            if run.cancel.is_set():
-                raise Cancelled("The analysis was stopped; nothing was kept.")
-            if on_done is not None:
-                _call(on_done, analysis, pictures, path)
-            run.analysis, run.status = analysis, "done"
-        except Cancelled:
-            run.status = "cancelled"
-        except DetectorError as error:
-            run.error, run.status = str(error), "failed"
-        except MemoryError:
-            run.error = f"“{shortened(name)}” needs more memory than is free; analyse fewer frames."
-            run.status = "failed"
-        except Exception:
-            if run.abandoned.is_set():  # its files went while it still ran
-                run.status = "cancelled"
-            else:
-                logging.getLogger("veriframe").exception("analysis failed")
-                run.error, run.status = UNEXPECTED, "failed"
-        finally:
-            run.upload.unlink(missing_ok=True)
-            if run.status != "done" or run.abandoned.is_set():
-                shutil.rmtree(run.folder, ignore_errors=True)
-            run.ended.set()
+def _copy(clip: BinaryIO, path: Path, name: str) -> Path:
+    try:
+        clip.seek(0)
+        with path.open("wb") as target:
+            shutil.copyfileobj(clip, target, 1 << 20)
+    except OSError as error:
+        raise ClipError(
+            f"“{shortened(name)}” cannot be stored for the analysis ({error.strerror}); "
+            "free some disk space and try again."
+        ) from error
+    return path
+
+
+def _scan(
+    path: Path,
+    name: str,
+    settings: Settings,
+    engine: Engine,
+    limits: Limits | None,
+    folder: _Folder,
+    on_done: WhenDone | None,
+    report: Callable[[Progress], None],
+    cancelled: CancelCallback,
+) -> Analysis:
+    scored: list[ScoredFrame] = []
+
+    def gather(progress: Progress) -> None:
+        scored.extend(progress.scored)
+        report(replace(progress, scored=tuple(scored)))
+
+    if cancelled():
+        raise Cancelled("The analysis was stopped before it began.")
+    try:
+        analysis = scan(
+            path,
+            settings,
+            engine,
+            name=name,
+            limits=limits,
+            pictures=folder.pictures,
+            on_progress=gather,
+            cancelled=cancelled,
+        )
+        if cancelled():
+            raise Cancelled("The analysis was stopped; nothing was kept.")
+    except DetectorError:
+        raise
+    except MemoryError as error:
+        raise DetectorError(
+            f"“{shortened(name)}” needs more memory than is free; analyse fewer frames."
+        ) from error
+    except Exception as error:
+        if folder.abandoned.is_set():  # its files went while it still ran
+            raise Cancelled("The analysis was stopped; nothing was kept.") from error
+        raise
+    if on_done is not None:
+        _call(on_done, analysis, folder.pictures, path)
+    return analysis
 
 
 def _call(on_done: WhenDone, analysis: Analysis, pictures: PictureFolder, path: Path) -> None:
@@ -341,27 +299,6 @@ def _call(on_done: WhenDone, analysis: Analysis, pictures: PictureFolder, path: 
         on_done(analysis, pictures, path)
     except Exception:
         logging.getLogger("veriframe").exception("after the analysis")
-
-
-def _abandon(run: _Run) -> None:
-    """The owner is gone, or the process ends: stop, and take the files away."""
-    run.abandoned.set()
-    run.cancel.set()
-    shutil.rmtree(run.folder, ignore_errors=True)
-
-
-def _leave(waiting: FairQueue[_Queued], queued: _Queued) -> None:
-    """The owner is gone: give up the place in the queue too."""
-    _withdraw(waiting, queued)
-    _abandon(queued.run)
-
-
-def _withdraw(waiting: FairQueue[_Queued], queued: _Queued) -> None:
-    """End a job that has not begun; one that has is left alone."""
-    if waiting.withdraw(queued.owner, queued):
-        queued.run.status = "cancelled"
-        shutil.rmtree(queued.run.folder, ignore_errors=True)
-        queued.run.ended.set()
 
 
 def leave_nothing() -> None:

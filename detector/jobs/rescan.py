@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from detector.analysis.engine import Engine, expected_fingerprint
-from detector.analysis.scan import Progress, scan
+from detector.analysis.engine import Engine
+from detector.analysis.scan import Progress
 from detector.concurrency.task import CancelCallback, ProgressCallback
 from detector.errors import Cancelled, DetectorError, LibraryError
+from detector.jobs.scan_and_keep import scan_and_keep
 from detector.library.store import Library
 from detector.library.types import LibraryFilter
-from detector.pictures.folder import PictureFolder
 from detector.settings import DETECTORS, Settings
 
 
@@ -80,7 +79,7 @@ def rescan_all(
 
 
 def _settings(library: Library, id: int) -> Settings:
-    """As before; a face detector that is gone is replaced by the present one."""
+    """Return the settings as before; a face detector that is gone is replaced by the default."""
     sampling = library.get(id).sampling
     if sampling.face_detector in DETECTORS:
         return Settings(frames=sampling.requested, face_detector=sampling.face_detector)
@@ -113,13 +112,20 @@ def rescan(
         )
     settings, engine = settings or Settings(), engine or Engine()
     old = library.summary(id)
-    found = library.find(old.sha256, expected_fingerprint(settings, engine))
+    found = library.find(old.sha256, engine.models_for(settings).fingerprint)
     if found is not None:
         return found.id
-    with tempfile.TemporaryDirectory(prefix="veriframe-") as folder:
-        pictures = PictureFolder(folder)
-        analysis = scan(
-            path, settings, engine, name=old.name, pictures=pictures, on_progress=on_progress,
-            cancelled=cancelled,
-        )  # fmt: skip
-        return library.add(analysis, pictures, tags=old.tags, note=old.note, source=old.source)
+    _, new = scan_and_keep(
+        path,
+        library,
+        settings,
+        engine,
+        name=old.name,
+        tags=old.tags,
+        note=old.note,
+        source=old.source,
+        on_progress=on_progress,
+        cancelled=cancelled,
+    )
+    assert new is not None
+    return new

@@ -28,7 +28,7 @@ class WatchCounts:
     failed: int = 0
 
     def and_one(self, state: FileStatus) -> WatchCounts:
-        """The same with one more."""
+        """Return the same with one more."""
         return WatchCounts(
             self.analysed + (state == "analysed"),
             self.known + (state == "known"),
@@ -50,7 +50,7 @@ class Stop:
             self._wake()
 
     def is_asked(self) -> bool:
-        """True once somebody has asked."""
+        """Return True once somebody has asked."""
         return self._asked.is_set()
 
 
@@ -110,7 +110,7 @@ def _scanned(
     limits: Limits | None,
     on_remark: Callable[[str], None] | None,
 ) -> FileOutcome | None:
-    """What became of one clip; None where it changed or went meanwhile, or the watch ends."""
+    """Scan one clip; None where it changed or went meanwhile, or the watch ends."""
     changed = False
 
     def cancelled() -> bool:

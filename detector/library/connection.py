@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL
@@ -13,6 +13,8 @@ from sqlalchemy.engine import URL
 from detector.library import database_errors, schema
 
 ROWS_AT_ONCE = 5000  # in one statement's batch
+
+Item = TypeVar("Item")
 
 
 class Connection:
@@ -50,7 +52,7 @@ class Connection:
         return database_errors.place(self._url)
 
     def _own(self, connection: sa.Connection) -> list[sa.ColumnElement[bool]]:
-        """WHERE for analyses of the owner, joined by AND; none where all of them are."""
+        """Return WHERE for analyses of the owner, joined by AND; none where all of them are."""
         owner = schema.analysis.c.owner
         if not self._owner:
             # One look at an index: without logins, a million rows need no test of their own.
@@ -62,25 +64,23 @@ class Connection:
     def _of_own(
         self, connection: sa.Connection, column: sa.ColumnElement[int]
     ) -> list[sa.ColumnElement[bool]]:
-        """The same for rows that name their analysis in `column`."""
+        """Return the same for rows that name their analysis in `column`."""
         own = self._own(connection)
         return [column.in_(sa.select(schema.analysis.c.id).where(*own))] if own else []
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[sa.Connection]:
-        """A connection to read from, whose errors are sentences."""
+        """Open a connection to read from, whose errors are sentences."""
         with database_errors.plain_errors(self._url), self._engine.connect() as connection:
             yield connection
 
-    def _one(self, query: sa.Select) -> Any:
-        with self._reading() as connection:
-            return connection.execute(query).scalar_one_or_none()
-
 
 def within(page: int, total: int, size: int) -> int:
+    """Return the number of a page that exists: from 1 to the last of `total` items."""
     return min(max(page, 1), max(math.ceil(total / size), 1))
 
 
-def chunks(values: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+def chunks(values: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
+    """Yield values in parts of at most `size`, since a statement takes only so many."""
     for start in range(0, len(values), size):
         yield values[start : start + size]

@@ -1,6 +1,6 @@
 """Opening the library's database: SQLite in the user's data folder, or PostgreSQL.
 
-Everything that can go wrong below SQLAlchemy becomes one sentence here.
+Whatever goes wrong below SQLAlchemy becomes one sentence, see `database_errors`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _WAIT_SECONDS = 30
 
 
 def database_url(url: str | None = None) -> URL:
-    """The address of the library: `url`, else `DATABASE_URL`, else SQLite in the data folder.
+    """Return the address of the library: `url`, `DATABASE_URL`, or SQLite in the data folder.
 
     Raises:
         LibraryError: the address is not one of SQLite or PostgreSQL.
@@ -58,7 +58,7 @@ def database_url(url: str | None = None) -> URL:
 
 
 def open_engine(url: URL) -> sa.Engine:
-    """An engine on a database that holds the tables of `REVISION`, made or brought up to date.
+    """Open an engine on a database that holds the tables of `REVISION`, made or brought up to date.
 
     Raises:
         LibraryError: it cannot be reached or written, is damaged, belongs to another program, or
@@ -106,7 +106,7 @@ def _begin_sqlite(connection: sa.Connection) -> None:
 
 @contextlib.contextmanager
 def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """A connection in one transaction: all of it is kept, or nothing."""
+    """Open a connection in one transaction: all of it is kept, or nothing."""
     with engine.connect().execution_options(writes=True) as connection, connection.begin():
         yield connection
 
@@ -139,7 +139,7 @@ def _prepared(engine: sa.Engine) -> sa.Engine:
 
 
 def _revision(connection: sa.Connection) -> str | None:
-    """The schema's revision, None for an empty database; LibraryError for one that is not ours."""
+    """Return the schema's revision, None for an empty database; LibraryError if it is not ours."""
     tables = sa.inspect(connection).get_table_names()
     if VERSION_TABLE in tables:
         found = connection.execute(sa.select(_VERSION.c.version_num)).scalar()

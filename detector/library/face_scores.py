@@ -26,7 +26,7 @@ class FaceScores(Connection):
         page: int = 1,
         page_size: int = 100,
     ) -> Page[FrameRow]:
-        """One page of face scores.
+        """Return one page of face scores.
 
         Args:
             filter: which; default, all of the library.
@@ -52,7 +52,7 @@ class FaceScores(Connection):
     def every_frame(
         self, filter: FrameFilter | None = None, *, sort: str = "order"
     ) -> Iterator[FrameRow]:
-        """All face scores that match, one at a time, for an export; see `frames`."""
+        """Yield all face scores that match, for an export; see `frames`."""
         query = sql.frame_query(sql.frame_conditions(filter or FrameFilter()), sort)
         with self._reading() as connection:
             query = query.where(*self._of_own(connection, schema.face_score.c.analysis_id))
@@ -61,7 +61,7 @@ class FaceScores(Connection):
                 yield frame_row(row)
 
     def scores(self, filter: FrameFilter | None = None) -> NDArray[np.float64]:
-        """Ensemble scores [n] in [0, 1] of all faces that match, for a histogram."""
+        """Return ensemble scores, float64 [n] in [0, 1], of all faces that match, in any order."""
         column = schema.face_score.c.score
         where = sql.frame_conditions(filter or FrameFilter())
         query = sa.select(column).where(*where, column.is_not(None))
@@ -76,7 +76,7 @@ class FaceScores(Connection):
         since: datetime.datetime | None = None,
         most: int = 100_000,
     ) -> Measures:
-        """Scores and inputs of the newest faces that these networks scored, to compare them.
+        """Return scores and inputs of the newest faces that these networks scored, to compare them.
 
         Args:
             networks: their names.
@@ -89,14 +89,18 @@ class FaceScores(Connection):
         logits = [face.logits[name].as_float() for name in networks]
         query = (
             sa.select(
-                face.analysis_id, about.created_at, face.size, face.sharpness, face.brightness,
+                face.analysis_id,
+                about.created_at,
+                face.size,
+                face.sharpness,
+                face.brightness,
                 *logits,
             )
             .join(schema.analysis, about.id == face.analysis_id)
             .where(about.model_version == model_version, face.track.is_not(None), *period)
             .order_by(face.analysis_id.desc(), face.frame.desc(), face.place.desc())
             .limit(most)
-        )  # fmt: skip
+        )
         others = sa.select(sa.func.count()).where(about.model_version != model_version, *period)
         with self._reading() as connection:
             own = self._own(connection)
@@ -106,8 +110,8 @@ class FaceScores(Connection):
         table = table[np.isfinite(table).all(axis=1)]
         made = [
             datetime.datetime.fromtimestamp(moment, datetime.UTC)
-            for moment in (table[:, 1].min(), table[:, 1].max())
-        ] if len(table) else [None, None]  # fmt: skip
+            for moment in np.unique(table[:, 1])
+        ]
         return Measures(
             logits={name: table[:, 5 + place] for place, name in enumerate(networks)},
             size=table[:, 2],
@@ -115,6 +119,6 @@ class FaceScores(Connection):
             brightness=table[:, 4],
             clips=len(np.unique(table[:, 0])),
             other=other,
-            first=made[0],
-            last=made[1],
+            first=min(made, default=None),
+            last=max(made, default=None),
         )

@@ -19,7 +19,7 @@ class Thumbnails(Connection):
     def thumbnail(
         self, id: int, index: int | None = None, track: int | None = None
     ) -> bytes | None:
-        """A small JPEG picture.
+        """Return a small JPEG picture.
 
         Args:
             id: of the analysis.
@@ -45,7 +45,7 @@ class Thumbnails(Connection):
     def thumbnails(
         self, keys: Collection[tuple[int, int, int]]
     ) -> dict[tuple[int, int, int], bytes]:
-        """Many pictures at once, for a grid: (analysis, frame, track; 0: whole frame) -> JPEG."""
+        """Return many pictures at once: (analysis, frame, track; 0: whole frame) -> JPEG."""
         table = schema.thumbnail.c
         found = {}
         with self._reading() as connection:
@@ -60,7 +60,7 @@ class Thumbnails(Connection):
         return found
 
     def pictured(self, id: int) -> frozenset[tuple[int, int]]:
-        """(frame, track) of every picture that was kept of an analysis; track 0: whole frame."""
+        """Return (frame, track) of every kept picture of an analysis; track 0: whole frame."""
         table = schema.thumbnail.c
         query = sa.select(table.frame, table.track).where(table.analysis_id == id)
         with self._reading() as connection:
@@ -68,7 +68,7 @@ class Thumbnails(Connection):
             return frozenset((frame, track) for frame, track in connection.execute(query))
 
     def pictures(self, id: int) -> KeptPictures:
-        """The pictures of one analysis, for a report or the frame browser."""
+        """Return the pictures of one analysis, for a report or the frame browser."""
         return KeptPictures(self, id)
 
 
@@ -87,11 +87,11 @@ class KeptPictures:
         self._pictured: frozenset[tuple[int, int]] | None = None
 
     def frame(self, index: int) -> bytes | None:
-        """JPEG preview of the frame, at most 640 px; None if it was not kept."""
+        """Return a JPEG of the frame, at most 640 px; None if it was not kept."""
         return self._thumbnails.thumbnail(self._id, index)
 
     def face(self, index: int, track: int) -> NDArray[np.uint8] | None:
-        """A track's face in that frame, RGB uint8 [s, s, 3], s at most 128; or None."""
+        """Return a track's face in that frame, RGB uint8 [s, s, 3], s at most 128; or None."""
         jpeg = self.face_picture(index, track)
         if jpeg is None:
             return None
@@ -99,11 +99,11 @@ class KeptPictures:
         return None if image is None else np.ascontiguousarray(image[..., ::-1], np.uint8)
 
     def face_picture(self, index: int, track: int) -> bytes | None:
-        """JPEG of a track's face in that frame, at most 128 px; None if it was not kept."""
+        """Return a JPEG of a track's face, at most 128 px; None if it was not kept."""
         return self._thumbnails.thumbnail(self._id, index, track)
 
     def has_face(self, index: int, track: int) -> bool:
-        """True where a picture of a track's face in that frame was kept."""
+        """Return whether a picture of a track's face in that frame was kept."""
         if self._pictured is None:
             self._pictured = self._thumbnails.pictured(self._id)
         return (index, track) in self._pictured

@@ -9,7 +9,7 @@ import time as clock
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from detector.errors import LibraryError, ResultError
 from detector.library import schema
@@ -23,15 +23,15 @@ _COLUMNS = frozenset(schema.face_score.columns.keys())
 _MOST_JSON = 1 << 30  # bytes of one analysis: a hundred hours, every frame
 
 
-def is_plain(name: object) -> bool:
-    """Is this the name of a file in the folder of kept clips, and no way out of it?"""
+def is_plain(name: object) -> TypeGuard[str]:
+    """Return whether this names a file in the folder of kept clips, and no way out of it."""
     if not isinstance(name, str) or name in ("", ".", "..") or "\0" in name:
         return False
     return Path(name).name == name
 
 
 def unpacked(packed: bytes) -> bytes:
-    """A document of the library; raises zlib.error where it is damaged, or grows without end."""
+    """Return a document of the library; zlib.error where it is damaged, or grows without end."""
     reader = zlib.decompressobj()
     text = reader.decompress(packed, _MOST_JSON)
     if not reader.eof:
@@ -40,12 +40,12 @@ def unpacked(packed: bytes) -> bytes:
 
 
 def digest_of(text: bytes, owner: str) -> str:
-    """What tells one kept analysis from another: two people may keep the same one."""
+    """Return what tells one kept analysis from another: two people may keep the same one."""
     return hashlib.sha256(text + (b"\0" + owner.encode() if owner else b"")).hexdigest()
 
 
 def lossless(analysis: Analysis) -> bytes:
-    """The analysis as JSON; LibraryError unless it reads back equal (a score that is no number)."""
+    """Return the analysis as JSON; LibraryError unless it reads back equal, as NaN does not."""
     try:
         text = analysis.to_json().encode()
         same = Analysis.from_json(text) == analysis
@@ -65,9 +65,10 @@ def analysis_row(
     note: str,
     source: Path | str | None,
 ) -> dict[str, Any]:
+    """Return the row of the table of analyses, but for its number and owner."""
     clip, finding = analysis.clip, analysis.finding
     faces = [(face, frame.index) for frame in analysis.frames for face in frame.faces]
-    # Of the face that decides, where one does.
+    # The picture that stands for the clip shows the face that decides, where one does.
     deciding = [pair for pair in faces if pair[0].track == finding.track] or faces
     cover = max(deciding, key=lambda pair: pair[0].logit, default=None)
     name, note = clean(clip.name), clean(note)
@@ -111,8 +112,15 @@ def face_rows(id: int, analysis: Analysis) -> Iterator[dict[str, Any]]:
         for place, row in enumerate(frame_rows(analysis, frame, id)):
             left, top, right, bottom = row.box or (None,) * 4
             values = {name: value for name, value in vars(row).items() if name in _COLUMNS}
-            yield values | {"analysis_id": id, "frame": row.index, "place": place,
-                            "left": left, "top": top, "right": right, "bottom": bottom}  # fmt: skip
+            yield values | {
+                "analysis_id": id,
+                "frame": row.index,
+                "place": place,
+                "left": left,
+                "top": top,
+                "right": right,
+                "bottom": bottom,
+            }
 
 
 def frame_rows(analysis: Analysis, frame: ScoredFrame, id: int = 0) -> Iterator[FrameRow]:
@@ -145,6 +153,7 @@ def frame_rows(analysis: Analysis, frame: ScoredFrame, id: int = 0) -> Iterator[
 
 
 def frame_row(row: Mapping[Any, Any]) -> FrameRow:
+    """Return a row of the table of face scores as a value."""
     found = row["track"] is not None
     return FrameRow(
         analysis=row["analysis_id"],
@@ -167,6 +176,7 @@ def frame_row(row: Mapping[Any, Any]) -> FrameRow:
 
 
 def summary_of(row: Mapping[Any, Any], tags: tuple[str, ...]) -> Summary:
+    """Return a row of the table of analyses, with its tags, as a value."""
     same = {field.name for field in dataclasses.fields(Summary)} & set(row)
     cover = None if row["cover_frame"] is None else (row["cover_frame"], row["cover_track"])
     values = {name: row[name] for name in same} | {
@@ -181,10 +191,12 @@ def summary_of(row: Mapping[Any, Any], tags: tuple[str, ...]) -> Summary:
 
 
 def search_text(name: str, sha256: str, tags: Iterable[str], note: str) -> str:
+    """Return what a search by words looks through, case folded."""
     return "\n".join([name, sha256, *tags, note]).casefold()
 
 
 def tag_rows(id: int, tags: Iterable[str]) -> list[dict[str, Any]]:
+    """Return the rows of the table of tags for an analysis."""
     return [{"analysis_id": id, "name": name} for name in sorted(tags)]
 
 

@@ -1,4 +1,4 @@
-"""The tables of the library. `detector/migrations` holds how they came to be.
+"""The tables of the library; `detector.library.migrations` holds how they came to be.
 
 The analysis itself is kept whole, as compressed JSON; the other columns and tables repeat
 what people search, sort and filter by, so that no page has to read a thousand results.
@@ -26,8 +26,8 @@ from sqlalchemy import (
 metadata = MetaData()
 
 
-def _owner() -> Column:
-    """Rows that belong to an analysis go when it goes."""
+def _owner() -> Column[int]:
+    """Return the column that names a row's analysis; the row goes when that goes."""
     return Column("analysis_id", ForeignKey("analysis.id", ondelete="CASCADE"), primary_key=True)
 
 

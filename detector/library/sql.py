@@ -22,7 +22,7 @@ from detector.wording import BAND_ORDER
 
 
 def library_conditions(filter: LibraryFilter) -> list[sa.ColumnElement[bool]]:
-    """WHERE for analyses, joined by AND."""
+    """Return WHERE for analyses, joined by AND."""
     table = schema.analysis.c
     where: list[sa.ColumnElement[bool]] = [
         table.search_text.contains(word, autoescape=True)
@@ -35,8 +35,7 @@ def library_conditions(filter: LibraryFilter) -> list[sa.ColumnElement[bool]]:
                 f"There is no band “{min(unknown)[:40]}”; choose some of: "
                 f"{', '.join([*BAND_ORDER, NO_BAND])}."
             )
-        ranks = [0 if band == NO_BAND else BAND_ORDER.index(band) + 1
-                 for band in filter.bands]  # fmt: skip
+        ranks = [0 if band == NO_BAND else BAND_ORDER.index(band) + 1 for band in filter.bands]
         where.append(table.band_rank.in_(ranks))
     where += _between(table.created_at, (_first(filter.dates[0]), None))
     if filter.dates[1] is not None:
@@ -56,7 +55,7 @@ def library_conditions(filter: LibraryFilter) -> list[sa.ColumnElement[bool]]:
 
 
 def library_order(sort: str) -> list[Any]:
-    """ORDER BY for the library; `sort` is one of `LIBRARY_SORTS`, "-" before it for falling.
+    """Return ORDER BY for the library; `sort` is one of `LIBRARY_SORTS`, "-" before it for falling.
 
     Raises:
         LibraryError: there is no such order.
@@ -78,7 +77,7 @@ def library_order(sort: str) -> list[Any]:
 
 
 def frame_conditions(filter: FrameFilter) -> list[sa.ColumnElement[bool]]:
-    """WHERE for rows of `face_score`, joined by AND."""
+    """Return WHERE for rows of `face_score`, joined by AND."""
     table = schema.face_score.c
     where: list[sa.ColumnElement[bool]] = []
     if filter.analyses is not None:
@@ -98,8 +97,8 @@ def frame_conditions(filter: FrameFilter) -> list[sa.ColumnElement[bool]]:
     return where
 
 
-def frame_query(where: Sequence[sa.ColumnElement[bool]], sort: str) -> sa.Select:
-    """Rows of `face_score` with the clip's name, in order; LibraryError for an unknown order."""
+def frame_query(where: Sequence[sa.ColumnElement[bool]], sort: str) -> sa.Select[Any]:
+    """Select rows of `face_score` with the clip's name, in that order, or raise LibraryError."""
     table = schema.face_score.c
     place = (table.analysis_id, table.frame, table.place)
     descending = sort.startswith("-")
@@ -136,7 +135,7 @@ def _between(column: Any, limits: tuple[Any, Any]) -> list[sa.ColumnElement[bool
     return above if high is None else [*above, column <= high]
 
 
-def _one_of(column: Any, values: Collection[int]) -> sa.ColumnElement[bool]:
+def _one_of(column: sa.ColumnElement[Any], values: Collection[int]) -> sa.ColumnElement[bool]:
     # A run of numbers needs no list: selecting a whole library must not meet a limit.
     numbers = sorted({int(value) for value in values})
     if len(numbers) > 2 and numbers[-1] - numbers[0] == len(numbers) - 1:
@@ -145,13 +144,13 @@ def _one_of(column: Any, values: Collection[int]) -> sa.ColumnElement[bool]:
 
 
 def clean_tags(tags: Iterable[str]) -> list[str]:
-    """Tags without surrounding or repeated blanks, each once."""
+    """Return tags without surrounding or repeated blanks, each once."""
     cleaned = (" ".join(clean(tag).split())[:80].strip() for tag in tags)
     return list(dict.fromkeys(tag for tag in cleaned if tag))
 
 
 def clean(text: str) -> str:
-    """Text that every database takes: no NUL, no halves of surrogate pairs."""
+    """Return text that every database takes: no NUL, no halves of surrogate pairs."""
     return text.replace("\0", "").encode("utf-8", "replace").decode()
 
 
@@ -160,7 +159,7 @@ def _first(moment: Moment | None) -> float | None:
 
 
 def _after(moment: Moment) -> float:
-    """The first instant that no longer belongs to `moment` (a day, or a second)."""
+    """Return the first instant that no longer belongs to `moment` (a day, or a second)."""
     day = not isinstance(moment, datetime.datetime)
     step = datetime.timedelta(days=1) if day else datetime.timedelta(microseconds=1)
     return (_as_datetime(moment) + step).timestamp()

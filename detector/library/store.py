@@ -34,12 +34,7 @@ from detector.library.rows import (
     unpacked,
 )
 from detector.library.sql import clean, clean_tags
-from detector.library.types import (
-    LibraryFilter,
-    Page,
-    Size,
-    Summary,
-)
+from detector.library.types import LibraryFilter, Page, Size, Summary
 from detector.limits import Limits
 from detector.pictures.protocols import Pictures
 from detector.pictures.thumbnails import pictures_of
@@ -50,6 +45,18 @@ class Library(FaceScores, Thumbnails):
     """The library. Open it with `Library.open`; it is a context manager too.
 
     It shows, changes and deletes only analyses of its owner; see `owned_by`.
+
+    Examples:
+        >>> from detector import Library, Settings, scan
+        >>> analysis = scan("assets/samples/grid_bbaf2n.mp4", Settings(frames=2))
+        >>> with Library.open() as library:
+        ...     number = library.add(analysis, tags=["interview"])
+        ...     found = library.search().items
+        ...     again = library.get(number)
+        >>> [(entry.name, entry.tags) for entry in found]
+        [('grid_bbaf2n.mp4', ('interview',))]
+        >>> again == analysis
+        True
     """
 
     def __init__(self, engine: sa.Engine, url: URL, clips: Path, owner: str = "") -> None:
@@ -58,7 +65,7 @@ class Library(FaceScores, Thumbnails):
 
     @classmethod
     def open(cls, url: str | Path | None = None) -> Self:
-        """The library at `url`: an address, the path of a SQLite file, or None.
+        """Open the library at `url`: an address, the path of a SQLite file, or None.
 
         None stands for `DATABASE_URL`, else for SQLite in the folder `VERIFRAME_DATA`, else in
         the user's data folder. A library that is not there is made.
@@ -77,7 +84,7 @@ class Library(FaceScores, Thumbnails):
         return cls(engine, address, folder / "clips")
 
     def owned_by(self, owner: str) -> Self:
-        """The same library as one person sees it: theirs alone.
+        """Return the same library as one person sees it: theirs alone.
 
         Args:
             owner: a name that never changes and is nobody else's; "" for what was kept without
@@ -148,16 +155,15 @@ class Library(FaceScores, Thumbnails):
                     )
                     _insert(connection, schema.tag, tag_rows(id, clean_tags(tags)))
                     return int(id)
-            except BaseException as error:
-                if isinstance(error, IntegrityError):  # another writer was quicker
-                    with self._engine.connect() as connection:
-                        known = self._by_digest(connection, digest)
-                    if known is not None:
-                        return known
+            except IntegrityError:  # another writer was quicker
+                with self._engine.connect() as connection:
+                    known = self._by_digest(connection, digest)
+                if known is not None:
+                    return known
                 raise
 
     def get(self, id: int) -> Analysis:
-        """The analysis, equal to the one that was added; LibraryError where there is none."""
+        """Return the analysis, equal to the one that was added; LibraryError if there is none."""
         table = schema.document.c
         with self._reading() as connection:
             query = sa.select(table.json).where(
@@ -179,14 +185,14 @@ class Library(FaceScores, Thumbnails):
             ) from error
 
     def summary(self, id: int) -> Summary:
-        """One line of the library; LibraryError where there is none."""
+        """Return one line of the library; LibraryError where there is none."""
         found = self.search(LibraryFilter(ids=[id]), page_size=1).items
         if not found:
             raise _missing(id)
         return found[0]
 
     def find(self, sha256: str, fingerprint: str) -> Summary | None:
-        """The newest analysis of that clip with those models and settings."""
+        """Return the newest analysis of that clip with those models and settings."""
         table = schema.analysis.c
         with self._reading() as connection:
             query = (
@@ -207,7 +213,7 @@ class Library(FaceScores, Thumbnails):
         page: int = 1,
         page_size: int = 50,
     ) -> Page[Summary]:
-        """One page of what matches.
+        """Return one page of what matches.
 
         Args:
             filter: what to look for; default, everything.
@@ -239,7 +245,7 @@ class Library(FaceScores, Thumbnails):
         return Page(items, total, page, page_size)
 
     def ids(self, filter: LibraryFilter | None = None) -> tuple[int, ...]:
-        """Numbers of all analyses that match, rising: to delete, export or browse them all."""
+        """Return the numbers of all analyses that match, rising."""
         where = sql.library_conditions(filter or LibraryFilter())
         query = sa.select(schema.analysis.c.id).where(*where).order_by(schema.analysis.c.id)
         with self._reading() as connection:
@@ -247,14 +253,14 @@ class Library(FaceScores, Thumbnails):
             return tuple(connection.execute(query).scalars())
 
     def model_versions(self) -> tuple[str, ...]:
-        """All values of `Summary.model_version`, in order."""
+        """Return all values of `Summary.model_version`, in order."""
         column = schema.analysis.c.model_version
         with self._reading() as connection:
             query = sa.select(column).where(*self._own(connection)).distinct().order_by(column)
             return tuple(connection.execute(query).scalars())
 
     def tags(self) -> dict[str, int]:
-        """Every tag, in order, and how many analyses carry it."""
+        """Return every tag, in order, and how many analyses carry it."""
         column = schema.tag.c.name
         query = sa.select(column, sa.func.count()).group_by(column).order_by(column)
         with self._reading() as connection:
@@ -280,9 +286,11 @@ class Library(FaceScores, Thumbnails):
         self._update(id, note=clean(note))
 
     def clip(self, id: int) -> Path | None:
-        """The clip's file: the kept copy, or where it lay; None if neither is (still) that clip."""
+        """Return the clip's file: a kept copy, or where it lay; None if neither is that clip."""
         summary = self.summary(id)
-        kept = self._one(sa.select(schema.analysis.c.clip_file).where(schema.analysis.c.id == id))
+        query = sa.select(schema.analysis.c.clip_file).where(schema.analysis.c.id == id)
+        with self._reading() as connection:
+            kept: object = connection.execute(query).scalar_one_or_none()
         candidates = [self._clips / kept] if is_plain(kept) else []
         source = summary.source if isinstance(summary.source, str) else ""
         candidates += [Path(source)] if source else []
@@ -320,7 +328,7 @@ class Library(FaceScores, Thumbnails):
         return removed
 
     def size(self) -> Size:
-        """How much the library holds: analyses of its owner, bytes of everybody's."""
+        """Return how much the library holds: analyses of its owner, bytes of everybody's."""
         clips = sum(path.stat().st_size for path in self._clips.glob("*") if path.is_file())
         with self._reading() as connection:
             counts = [
@@ -410,7 +418,7 @@ class Library(FaceScores, Thumbnails):
 
 
 def _check_room(connection: sa.Connection) -> None:
-    """Raises LibraryError where the library holds as many analyses as it may."""
+    """Raise LibraryError where the library holds as many analyses as it may."""
     most = Limits.from_environment().kept
     # Numbers rise by one, so that counting a million rows is rarely needed.
     if (connection.execute(sa.select(sa.func.max(schema.analysis.c.id))).scalar() or 0) < most:

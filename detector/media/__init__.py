@@ -1,1 +1,1 @@
-"""What a clip is, and how its frames are read."""
+"""Clips: what one is, how its frames are read, and what its file says of itself."""

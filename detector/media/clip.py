@@ -1,21 +1,27 @@
-"""What a clip and a frame of it are, and which files are looked at."""
+"""What a clip and a frame of it are, and which files are looked at.
+
+Nothing heavy is imported here, not even NumPy: results and the REST client read these types too.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, TypeAlias
 
 from detector.errors import ClipError
 from detector.limits import Limits
 
-Image = NDArray[np.uint8]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
+Image: TypeAlias = "NDArray[np.uint8]"
 
-EXTENSIONS = ("mp4", "m4v", "mov", "webm", "mkv", "avi", "gif", "mpg", "mpeg", "ts",
-              "jpg", "jpeg", "png", "webp")  # fmt: skip
+EXTENSIONS = (
+    *("mp4", "m4v", "mov", "webm", "mkv", "avi", "gif", "mpg", "mpeg", "ts"),
+    *("jpg", "jpeg", "png", "webp"),
+)
 
 
 @dataclass(frozen=True)
@@ -80,7 +86,7 @@ class Frame:
 
 
 def check_file(path: Path, label: str, limits: Limits) -> None:
-    """Is there a file that may be read, of a size that is allowed?
+    """Check that there is a file that may be read, of a size that is allowed.
 
     Raises:
         ClipError: no; the sentence calls it `label`.
@@ -97,7 +103,7 @@ def check_file(path: Path, label: str, limits: Limits) -> None:
 
 
 def check_size(size: int, label: str, limits: Limits) -> None:
-    """Is a file of so many bytes allowed? Raises ClipError where not."""
+    """Check that a file of so many bytes is allowed; raises ClipError."""
     if size > limits.bytes:
         raise ClipError(
             f"“{label}” is {size / 2**30:.1f} GiB, more than the {limits.bytes / 2**30:.1f} GiB "
@@ -106,7 +112,7 @@ def check_size(size: int, label: str, limits: Limits) -> None:
 
 
 def too_much_memory(label: str) -> ClipError:
-    """What is said where decoding needs more than it may use."""
+    """Return what is said where decoding needs more than it may use."""
     return ClipError(
         f"“{label}” needs more memory to be decoded than is allowed here; export a smaller copy, "
         "at most 4K."
@@ -114,10 +120,11 @@ def too_much_memory(label: str) -> ClipError:
 
 
 def lasting(seconds: float) -> str:
+    """Return a duration for a sentence: 95.0 s, 2.5 minutes."""
     return f"{seconds:,.1f} s" if seconds < 120 else f"{seconds / 60:,.1f} minutes"
 
 
 def shortened(name: str, most: int = 60) -> str:
-    """A name fit for a sentence: printable, and its middle left out where it is long."""
+    """Make a name fit for a sentence: printable, and its middle left out where it is long."""
     name = "".join(letter if letter.isprintable() else " " for letter in name)
     return name if len(name) <= most else f"{name[: most // 2]}…{name[-most // 2 + 1 :]}"

@@ -1,7 +1,8 @@
-"""What FFmpeg does not say of a container: whether its end is missing, and animated WebP.
+"""Containers: how one is opened safely, and what FFmpeg does not say of them.
 
-Formats: Matroska (RFC 9559) and EBML (RFC 8794), GIF89a, MPEG transport streams (ISO 13818-1),
-RIFF and WebP (RFC 9649). Each look reads a few bytes, whatever the file claims.
+FFmpeg says neither whether the end of a file is missing nor what an animated WebP holds. Formats:
+Matroska (RFC 9559) and EBML (RFC 8794), GIF89a, MPEG transport streams (ISO 13818-1), RIFF and
+WebP (RFC 9649). Each look reads a few bytes, whatever the file claims.
 """
 
 from __future__ import annotations
@@ -10,11 +11,19 @@ import contextlib
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
+import av
 import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
+
+# Only formats that hold pictures themselves: playlists could point to other files or addresses.
+_DEMUXERS = (
+    "mov,matroska,avi,gif,mpeg,mpegts,mpegvideo,m4v,image2,"
+    "png_pipe,jpeg_pipe,webp_pipe,webp,bmp_pipe"
+)
+STILL_PICTURES = ("image2", "png_pipe", "jpeg_pipe", "webp_pipe", "bmp_pipe")  # FFmpeg's names
 
 _PACKETS = ((188, 0), (192, 4), (204, 0))  # of transport streams: size, and where 0x47 stands
 
@@ -28,7 +37,7 @@ class Animation:
 
     Attributes:
         width, height: pixels.
-        durations: of its frames, milliseconds.
+        durations: how long each frame is shown, milliseconds.
     """
 
     width: int
@@ -36,16 +45,32 @@ class Animation:
     durations: tuple[int, ...]
 
 
-def is_cut_off(path: Path, format: str) -> bool:
-    """Is less there than the container says, or does its end stand in the middle of something?
+def open_container(path: Path, **options: str) -> Any:
+    """Open a file with PyAV and with nothing but the file: no protocol, playlist or series.
 
     Args:
         path: the file.
-        format: FFmpeg's name of it; of others than Matroska, GIF, AVI and transport streams
-            nothing is known: False.
+        options: more of FFmpeg's options for the format.
+
+    Raises:
+        av.FFmpegError, ValueError, OSError: it cannot be read as one of the formats here.
+    """
+    # A description of the path alone: FFmpeg must never follow a protocol in a name, nor take
+    # “%03d” in it for a series of other pictures.
+    safe = {"protocol_whitelist": "file", "format_whitelist": _DEMUXERS, "pattern_type": "none"}
+    return av.open("file:" + str(path.resolve()), options=options | safe, metadata_errors="replace")
+
+
+def is_cut_off(path: Path, container: str) -> bool:
+    """Tell whether less is there than the container says, or its end stands inside something.
+
+    Args:
+        path: the file.
+        container: FFmpeg's name of its format; nothing is known of others than Matroska, GIF,
+            AVI and transport streams: False.
     """
     looks = {"matroska": _matroska, "gif": _gif, "mpegts": _transport, "avi": _riff}
-    look = next((looks[name] for name in format.split(",") if name in looks), None)
+    look = next((looks[name] for name in container.split(",") if name in looks), None)
     if look is None:
         return False
     size = path.stat().st_size
@@ -54,7 +79,7 @@ def is_cut_off(path: Path, format: str) -> bool:
 
 
 def read_animation(path: Path, most: int) -> Animation | None:
-    """The frames of an animated WebP, without decoding them; None where it is something else.
+    """List the frames of an animated WebP without decoding them; None where it is another file.
 
     Args:
         path: the file.
@@ -82,7 +107,11 @@ def read_animation(path: Path, most: int) -> Animation | None:
 
 
 def pictures(path: Path, wanted: Collection[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-    """Frames of an animated WebP, RGB uint8 [height, width, 3], at the indices that are wanted.
+    """Decode frames of an animated WebP, RGB uint8 [height, width, 3].
+
+    Args:
+        path: the file.
+        wanted: their indices, from 0.
 
     Yields:
         Index and picture, in order; it ends early where the file is damaged.
@@ -95,7 +124,7 @@ def pictures(path: Path, wanted: Collection[int]) -> Iterator[tuple[int, NDArray
 
 
 def jpeg_is_cut_off(path: Path) -> bool:
-    """Does the picture data of a JPEG end too early? False where it is no JPEG."""
+    """Tell whether the picture data of a JPEG ends too early; False where it is no JPEG."""
     try:
         with PIL.Image.open(path) as picture:
             if picture.format not in ("JPEG", "MPO"):

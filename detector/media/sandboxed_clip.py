@@ -10,14 +10,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
 import hashlib
 import logging
 import math
-import mmap
 import os
 import signal
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -31,21 +28,19 @@ from detector.limits import Limits
 from detector.media.clip import Clip, Frame, check_file, shortened, too_much_memory
 from detector.media.sandbox import fork_server
 from detector.media.sandbox.channel import ChannelError, Message
+from detector.media.sandbox.frame_buffer import SlotLayout, create_memory, map_slots
 from detector.media.sandbox.linux import give_time
 from detector.media.sandbox.sandbox import Defence
 from detector.media.sandbox.untrusted import checked_clip, printable, sentence, whole_number
 
-_SLOT_MEMORY = 48 << 20  # bytes that all slots may take, where that is two or more
-_MOST_SLOTS = 4
 _OPENING = 120  # seconds of computing that opening may cost, and more for a large file
 _PER_PIXEL = 2e-6  # seconds of computing that a pixel may cost: a hundred times what H.264 does
-_PAGE = mmap.ALLOCATIONGRANULARITY
 
 
 def open_clip(
     path: Path | str, name: str | None = None, limits: Limits | None = None
 ) -> SandboxedClip:
-    """The clip, opened in a sandbox; use it as a context manager.
+    """Open a clip in a sandbox; use it as a context manager.
 
     Args:
         path: the file.
@@ -166,7 +161,7 @@ class SandboxedFile:
             raise self._ended() from error
 
     def _receive(self) -> Message:
-        """The next answer; raises ClipError where it is a refusal, or none comes."""
+        """Wait for an answer; raises ClipError where it is a refusal, or none comes."""
         while True:
             try:
                 message = self._process.channel.receive(self.limits.stall)
@@ -196,7 +191,7 @@ class SandboxedFile:
             return message
 
     def _ended(self) -> ClipError:
-        """The other side is gone: why?"""
+        """Find out why the other side is gone."""
         status = None if self._closed else self._process.end(wait=True)
         self.close()
         if status == -signal.SIGXCPU:
@@ -211,7 +206,7 @@ class SandboxedFile:
         )
 
     def wrong(self) -> ClipError:
-        """The other side answered nonsense: it is not trusted any further."""
+        """End the other side, which answered nonsense: it is not trusted any further."""
         self.close()
         logging.getLogger("veriframe").warning("the decoder's answer makes no sense")
         return ClipError(
@@ -225,13 +220,18 @@ class SandboxedClip(SandboxedFile):
 
     Args:
         path, name, limits: as for `open_clip`.
+
+    Attributes:
+        defences: what holds around that process.
+
+    Raises:
+        ClipError: as from `open_clip`.
     """
 
     def __init__(
         self, path: Path | str, name: str | None = None, limits: Limits | None = None
     ) -> None:
         super().__init__(path, name, limits)
-        self._memory: mmap.mmap | None = None
         self._slots: NDArray[np.uint8] | None = None
         self._sample = 0  # counts them: of an older one, nothing more is taken
         self._busy = False  # frames are on their way
@@ -250,7 +250,7 @@ class SandboxedClip(SandboxedFile):
             most = self.limits.pixels
             self._size = whole_number(width, 1, most), whole_number(height, 1, most)
             self._times = np.frombuffer(message.payload, "<f8").astype(np.float64)
-            self.layers = tuple(Defence(**layer) for layer in header["layers"])
+            self.defences = tuple(Defence(**defence) for defence in header["defences"])
         except (KeyError, TypeError, ValueError) as error:
             raise self.wrong() from error
         finite = bool(np.isfinite(self._times).all())
@@ -273,7 +273,7 @@ class SandboxedClip(SandboxedFile):
         return self._size
 
     def describe(self) -> Clip:
-        """The clip's own facts, its SHA-256 included; reads the file once."""
+        """Return the clip's own facts, its SHA-256 included; reads the file once."""
         self._quiet()
         self._send("describe")
         sha256 = self.sha256  # while the other side works
@@ -287,7 +287,7 @@ class SandboxedClip(SandboxedFile):
         return dataclasses.replace(clip, name=self.name, sha256=sha256, bytes=self.bytes)
 
     def choose(self, count: int | None) -> list[int]:
-        """Indices of `count` frames spread evenly over time; None chooses every frame."""
+        """Return the indices of `count` frames spread evenly over time; of all for None."""
         if count is None or count >= self.frames:
             return list(range(self.frames))
         if count < 1:
@@ -302,7 +302,7 @@ class SandboxedClip(SandboxedFile):
         return [int(index) for index in chosen]
 
     def sample(self, count: int | None) -> Iterator[Frame]:
-        """Frames spread evenly over time, one at a time, in order; decoded ahead of their use.
+        """Decode frames spread evenly over time, in order, some ahead of their use.
 
         Args:
             count: how many; None for every frame.
@@ -315,7 +315,7 @@ class SandboxedClip(SandboxedFile):
         yield from self._stream("sample", count=count)
 
     def frame_at(self, seconds: float) -> Frame:
-        """The frame that a player shows at `seconds`; the first or last one outside the clip.
+        """Decode the frame that a player shows at `seconds`; outside the clip, its first or last.
 
         Raises:
             ClipError: that part of the clip cannot be decoded.
@@ -372,42 +372,37 @@ class SandboxedClip(SandboxedFile):
                 self._send("free", slot=header.get("slot"))
 
     def _share_memory(self) -> NDArray[np.uint8]:
-        if self._slots is not None:
-            return self._slots
-        width, height = self._size
-        needed = width * height * 3
-        size = -(-needed // _PAGE) * _PAGE
-        count = max(min(_SLOT_MEMORY // size, _MOST_SLOTS), 2)
-        file = _memory_file(size * count)
-        try:
-            self._memory = mmap.mmap(file, size * count)
-            self._send("slots", files=(file,), count=count, bytes=size, shape=[height, width, 3])
-        finally:
-            os.close(file)
-        whole = np.frombuffer(self._memory, np.uint8).reshape(count, size)
-        self._slots = whole[:, :needed].reshape(count, height, width, 3)
+        if self._slots is None:
+            layout = SlotLayout.of(*self._size)
+            file = create_memory(layout.total)
+            try:
+                slots = map_slots(file, layout)
+                self._send("slots", files=(file,), **dataclasses.asdict(layout))
+            finally:
+                os.close(file)
+            self._slots = slots
         return self._slots
 
     def close(self) -> None:
         """End the process, close the file, free the memory; more calls do nothing."""
         super().close()
-        self._slots = self._memory = None
+        self._slots = None
 
 
 def probe(path: Path | str, name: str | None = None, limits: Limits | None = None) -> Clip:
-    """What a clip says of itself, its SHA-256 included; read in a sandbox. Raises ClipError."""
+    """Return what a clip says of itself, its SHA-256 included; raises ClipError."""
     with open_clip(path, name, limits) as reader:
         return reader.describe()
 
 
 def frame_at(path: Path | str, seconds: float) -> Frame:
-    """The frame that a player shows at `seconds`; decoded in a sandbox. Raises ClipError."""
+    """Decode the frame that a player shows at `seconds`, in a sandbox; raises ClipError."""
     with open_clip(path) as reader:
         return reader.frame_at(seconds)
 
 
 def describe_sandbox(limits: Limits | None = None) -> tuple[Defence, ...]:
-    """What holds on this system around the process that reads clips.
+    """Find out what holds on this system around the process that reads clips.
 
     Raises:
         ClipError: no such process can be started.
@@ -416,10 +411,10 @@ def describe_sandbox(limits: Limits | None = None) -> tuple[Defence, ...]:
     process = fork_server.start()
     try:
         process.channel.send(
-            {"do": "layers", "limits": dataclasses.asdict(limits), "seconds": _OPENING}
+            {"do": "defences", "limits": dataclasses.asdict(limits), "seconds": _OPENING}
         )
         header = process.channel.receive(limits.stall).header
-        return tuple(Defence(**layer) for layer in header["layers"])
+        return tuple(Defence(**defence) for defence in header["defences"])
     except (ChannelError, TimeoutError, KeyError, TypeError) as error:
         raise fork_server.cannot_start() from error
     finally:
@@ -428,7 +423,7 @@ def describe_sandbox(limits: Limits | None = None) -> tuple[Defence, ...]:
 
 @contextlib.contextmanager
 def _naming(file: int) -> Iterator[int]:
-    """A descriptor that names an open file and, on Linux, shares no position with it."""
+    """Give a descriptor that names an open file and, on Linux, shares no position with it."""
     try:
         handle = os.open(f"/proc/self/fd/{file}", os.O_PATH | os.O_CLOEXEC)
     except (AttributeError, OSError):  # another system, or /proc is not there
@@ -437,22 +432,3 @@ def _naming(file: int) -> Iterator[int]:
         yield handle
     finally:
         os.close(handle)
-
-
-def _memory_file(size: int) -> int:
-    """A file in memory whose size nobody can change: to shorten it would crash the reader."""
-    try:
-        number = os.memfd_create("veriframe-frames", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    except (AttributeError, OSError):  # another system, or it is denied here
-        with tempfile.TemporaryFile() as file:
-            file.truncate(size)
-            return os.dup(file.fileno())
-    try:
-        os.ftruncate(number, size)
-        fcntl.fcntl(
-            number, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
-        )
-    except BaseException:
-        os.close(number)
-        raise
-    return number

@@ -25,15 +25,21 @@ _DOT_PRODUCTS = {"avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "FEAT_DotProd
 
 @functools.cache
 def cpu_features() -> frozenset[str]:
-    """The processor's instruction sets, as Linux and macOS name them; empty where unknown."""
+    """Return the processor's instruction sets as Linux and macOS name them; empty if unknown."""
     try:
         if platform.system() == "Darwin":
             listed = subprocess.run(
                 ["/usr/sbin/sysctl", "hw.optional.arm", "machdep.cpu"],
-                capture_output=True, text=True, timeout=5, check=False,
-            ).stdout  # fmt: skip
-            arm = {line.split(".")[-1].split(":")[0] for line in listed.splitlines()
-                   if line.startswith("hw.optional.arm.FEAT") and line.endswith(": 1")}  # fmt: skip
+                capture_output=True,
+                text=True,
+                timeout=5,
+                check=False,
+            ).stdout
+            arm = {
+                line.split(".")[-1].split(":")[0]
+                for line in listed.splitlines()
+                if line.startswith("hw.optional.arm.FEAT") and line.endswith(": 1")
+            }
             return frozenset(arm | set(listed.lower().replace(".", "_").split()))
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith(("flags", "Features")):
@@ -44,7 +50,7 @@ def cpu_features() -> frozenset[str]:
 
 
 def cpu_remark() -> str | None:
-    """One sentence where this processor is too old to be quick; None elsewhere or if unknown."""
+    """Return one sentence where this processor is too old to be quick; None elsewhere."""
     features = cpu_features()
     if platform.machine() in ("x86_64", "AMD64") and features and "avx2" not in features:
         return (
@@ -56,7 +62,7 @@ def cpu_remark() -> str | None:
 
 @functools.cache
 def cuda_devices() -> int:
-    """Number of CUDA devices that the driver offers, asked without loading PyTorch."""
+    """Return the number of CUDA devices that the driver offers, asked without loading PyTorch."""
     for name in ("libcuda.so.1", "libcuda.so", "nvcuda.dll"):
         try:
             driver = ctypes.CDLL(name)
@@ -69,7 +75,7 @@ def cuda_devices() -> int:
 
 
 def has_int8(ensemble: EnsembleSpec) -> bool:
-    """Is there an int8 model of every network, built from the weights that are installed?"""
+    """Return True if every network has an int8 model, built from the weights installed."""
     return all(
         network.int8 is not None
         and network.int8.of == network.sha256
@@ -79,7 +85,7 @@ def has_int8(ensemble: EnsembleSpec) -> bool:
 
 
 def available(ensemble: EnsembleSpec) -> tuple[Backend, ...]:
-    """The backends that this machine and these models offer, "auto" first."""
+    """Return the backends that this machine and these models offer, "auto" first."""
     missing = set() if cuda_devices() else {"torch-cuda"}
     if not has_int8(ensemble):
         missing.add("openvino-int8")
@@ -87,7 +93,7 @@ def available(ensemble: EnsembleSpec) -> tuple[Backend, ...]:
 
 
 def choose(ensemble: EnsembleSpec) -> Backend:
-    """What “auto” means on this machine: CUDA, else the precision that its processor likes."""
+    """Return what “auto” means here: CUDA, else the precision that the processor likes."""
     if cuda_devices():
         return "torch-cuda"
     features = cpu_features()
@@ -98,9 +104,11 @@ def choose(ensemble: EnsembleSpec) -> Backend:
 
 
 def backend_named(engine: str, precision: str, device: str) -> Backend:
-    """The backend that a result was made with, from the words in it; "auto" if none fits."""
-    if engine == "openvino" and f"openvino-{precision}" in BACKENDS:
-        return f"openvino-{precision}"  # type: ignore[return-value]
+    """Return the backend that a result names in its own words; "auto" if none fits."""
+    if engine == "openvino":
+        for backend in BACKENDS:
+            if backend == f"openvino-{precision}":
+                return backend
     if engine == "torch":
         return "torch-cpu" if device == "CPU" else "torch-cuda"
     return "auto"

@@ -21,7 +21,7 @@ class Weighted(Protocol):
 
     @property
     def name(self) -> str:
-        """Of the network."""
+        """As the ensemble and a result call the network."""
 
     @property
     def weight(self) -> float:

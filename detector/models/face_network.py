@@ -43,12 +43,13 @@ class FaceNetwork(nn.Module):
                 module.inplace = False
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits float32 [n], positive = manipulated, of normalised images float32 [n, 3, s, s]."""
-        return self.head(self.trunk(images)).squeeze(-1)
+        """Return logits float32 [n], positive = manipulated, of normalised images [n, 3, s, s]."""
+        logits: Tensor = self.head(self.trunk(images)).squeeze(-1)
+        return logits
 
 
 def load_network(spec: NetworkSpec, device: str | torch.device = "cpu") -> FaceNetwork:
-    """The trained network that `spec` describes, in evaluation mode, float32.
+    """Return the trained network that `spec` describes, in evaluation mode, float32.
 
     Raises:
         ModelError: the file is missing, damaged, has another hash, or does not fit the network.
@@ -74,7 +75,7 @@ def load_weights(network: FaceNetwork, path: Path) -> None:
 
 
 def normalise(crops: Tensor, spec: NetworkSpec) -> Tensor:
-    """Network input from face crops.
+    """Turn face crops into the input of a network.
 
     Args:
         crops: uint8 [n, s, s, 3], RGB, any side s.

@@ -42,12 +42,12 @@ class InstalledModels:
         return self.name or DEFAULT
 
     def read(self) -> EnsembleSpec:
-        """Its networks, without their weights; raises ModelError where they cannot be used."""
+        """Return its networks, without weights; raises ModelError where they cannot be used."""
         return spec.read_ensemble(self.path)
 
 
 def list_models() -> tuple[InstalledModels, ...]:
-    """All ensembles, the default first, then by name; nothing of them is read yet."""
+    """Return all ensembles, the default first, then by name; nothing of them is read yet."""
     found: dict[str, Path] = {}
     for folder in _folders():
         try:
@@ -63,7 +63,7 @@ def list_models() -> tuple[InstalledModels, ...]:
 
 
 def get_model(name: str) -> InstalledModels:
-    """The ensemble called `name`, "" or "default" for the shipped one.
+    """Return the ensemble called `name`, "" or "default" for the shipped one.
 
     Raises:
         ModelError: none is called so.
@@ -77,7 +77,7 @@ def get_model(name: str) -> InstalledModels:
 
 
 def find_by_weights(models: Iterable[Model]) -> str:
-    """The name of the ensemble with those very weights; "", the default, where there is none.
+    """Return the name of the ensemble with those very weights; "", the default, without one.
 
     Args:
         models: as a result states them. Of ensembles of the same weights, the one whose shares

@@ -41,7 +41,7 @@ def _checked_pair(path: Path, expected: str, _changed: tuple[int, int]) -> None:
 
 
 def sha256_of_pair(path: Path) -> str:
-    """SHA-256, hex, of an OpenVINO `.xml` followed by its `.bin`."""
+    """Return the SHA-256, hex, of an OpenVINO `.xml` followed by its `.bin`."""
     digest = hashlib.sha256(path.read_bytes())
     with path.with_suffix(".bin").open("rb") as stream:
         while piece := stream.read(1 << 20):

@@ -12,7 +12,7 @@ from detector.settings import Backend
 
 
 def load_scorer(backend: Backend = "auto", ensemble: EnsembleSpec | None = None) -> Scorer:
-    """The fastest scorer this machine offers, or the one asked for.
+    """Load the fastest scorer this machine offers, or the one asked for.
 
     Where "auto" finds that its first choice does not start, it goes on to the next.
 

@@ -1,4 +1,4 @@
-"""OpenVINO's core, begun so that threads cannot lock each other out for ever.
+"""OpenVINO's core, begun so that threads cannot lock each other out forever.
 
 The first time that any thread looks into a tensor, OpenVINO's Python binding fills a table of
 types. A thread that does so may lose Python's lock in the middle; a second one that comes at that
@@ -21,7 +21,7 @@ SHARED_CORES = {"ENABLE_CPU_PINNING": False}
 
 
 def core() -> Any:
-    """A new `openvino.Core`; the table is filled before any thread has one.
+    """Return a new `openvino.Core`; the table is filled before any thread has one.
 
     Raises:
         ImportError: OpenVINO is not there.

@@ -1,4 +1,4 @@
-"""Both networks on OpenVINO, on the processor: float32, bfloat16, or int8 where that was built."""
+"""The networks on OpenVINO, on the processor: float32, bfloat16, or int8 where that was built."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import contextlib
 import hashlib
 import io
 import os
-import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from detector.errors import BackendError, ModelError, OutOfMemory
+from detector.files import atomic_write
 from detector.models import openvino_runtime
 from detector.models.backends import cpu_features, has_int8
 from detector.models.integrity import check_hash, check_int8
@@ -21,7 +22,7 @@ PRECISIONS = ("f32", "bf16", "int8")
 
 
 class OpenVinoScorer:
-    """Both networks on OpenVINO; one instance serves any number of threads.
+    """The networks on OpenVINO; one instance serves any number of threads.
 
     What it compiles is kept in the user's cache folder, under a name that holds the hashes of the
     weights and of the processor's features, so that later starts are quick and need no PyTorch.
@@ -47,8 +48,9 @@ class OpenVinoScorer:
                 "requirements again."
             ) from error
         if precision not in PRECISIONS:
-            raise ModelError(f"OpenVINO has no precision {precision!r} here; choose "
-                             f"{', '.join(PRECISIONS)}.")  # fmt: skip
+            raise ModelError(
+                f"OpenVINO has no precision {precision!r} here; choose {', '.join(PRECISIONS)}."
+            )
         if precision == "int8" and not has_int8(ensemble):
             raise BackendError(
                 "There are no int8 models of the installed weights; run `python -m detector "
@@ -63,14 +65,14 @@ class OpenVinoScorer:
         }
 
     def logits(self, crops: Crops) -> dict[str, Logits]:
-        """Each network's logits float32 [n] of crops uint8 [n, s, s, 3]."""
+        """Return each network's logits float32 [n] of crops uint8 [n, s, s, 3]."""
         return {
             name: in_batches(_forward(model), crops, self.batch)
             for name, model in self._models.items()
         }
 
 
-def _forward(model: Any):  # type: ignore[no-untyped-def]
+def _forward(model: Any) -> Callable[[Crops], Logits]:
     request = model.create_infer_request()  # one for each call: not safe to share
 
     def forward(batch: Crops) -> Logits:
@@ -87,14 +89,14 @@ def _forward(model: Any):  # type: ignore[no-untyped-def]
 
 
 def cache_folder() -> Path:
-    """Where converted models are kept; VERIFRAME_CACHE overrides the user's cache folder."""
+    """Return where converted models are kept; VERIFRAME_CACHE overrides the user's cache folder."""
     import platformdirs
 
     return Path(os.environ.get("VERIFRAME_CACHE") or platformdirs.user_cache_dir("veriframe"))
 
 
 def _compiled(core: Any, spec: NetworkSpec, crop_size: int, precision: str) -> Any:
-    """The network, ready to run: from the cache where this very machine has compiled it before.
+    """Compile a network, or take it from the cache where this very machine compiled it before.
 
     Raises:
         ModelError: weights are missing or altered.
@@ -111,8 +113,15 @@ def _compiled(core: Any, spec: NetworkSpec, crop_size: int, precision: str) -> A
         **openvino_runtime.SHARED_CORES,
     }
     source = spec.int8.sha256 if precision == "int8" and spec.int8 else spec.sha256
-    parts = [source, precision, str(crop_size), openvino.__version__, *sorted(cpu_features()),
-             str(core.get_property("CPU", "FULL_DEVICE_NAME")), str(settings)]  # fmt: skip
+    parts = [
+        source,
+        precision,
+        str(crop_size),
+        openvino.__version__,
+        *sorted(cpu_features()),
+        str(core.get_property("CPU", "FULL_DEVICE_NAME")),
+        str(settings),
+    ]
     key = hashlib.sha256("|".join(parts).encode()).hexdigest()[:24]
     cached = ChecksummedFile(cache_folder() / f"{spec.name}-{precision}-{key}.blob")
     content = cached.read()
@@ -137,7 +146,7 @@ def _int8(core: Any, spec: NetworkSpec) -> Any:
 
 
 def convert(spec: NetworkSpec, crop_size: int) -> Any:
-    """The network and its input's scaling as one OpenVINO model, from the weights."""
+    """Convert the weights, with the scaling of their input, to one OpenVINO model."""
     import warnings
 
     import openvino
@@ -153,7 +162,8 @@ def convert(spec: NetworkSpec, crop_size: int) -> Any:
             self.network = network
 
         def forward(self, crops: torch.Tensor) -> torch.Tensor:
-            return self.network(normalise(crops, spec))
+            logits: torch.Tensor = self.network(normalise(crops, spec))
+            return logits
 
     example = torch.zeros((2, crop_size, crop_size, 3), dtype=torch.uint8)
     with warnings.catch_warnings():
@@ -177,7 +187,7 @@ class ChecksummedFile:
         self.seal = path.with_name(path.name + ".sha256")
 
     def read(self) -> bytes | None:
-        """What was written; None where nothing was, or where a single bit is not as it was."""
+        """Return what was written; None where nothing was, or a single bit is not as it was."""
         with contextlib.suppress(OSError, ValueError):
             content = self.path.read_bytes()
             if hashlib.sha256(content).hexdigest() == self.seal.read_text(encoding="ascii"):
@@ -188,9 +198,7 @@ class ChecksummedFile:
         """Keep `content`; a folder that is full or cannot be written to is no error."""
         with contextlib.suppress(OSError):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=self.path.parent) as temporary:
-                draft, seal = Path(temporary) / "content", Path(temporary) / "seal"
+            # The seal is moved last: what it does not fit is never used.
+            with atomic_write(self.seal) as seal, atomic_write(self.path) as draft:
                 draft.write_bytes(content)
                 seal.write_text(hashlib.sha256(content).hexdigest(), encoding="ascii")
-                os.replace(draft, self.path)
-                os.replace(seal, self.seal)  # last: what it does not fit is never used

@@ -35,7 +35,7 @@ class Scorer(Protocol):
     batch: int
 
     def logits(self, crops: Crops) -> dict[str, Logits]:
-        """Each network's logits, before calibration.
+        """Return each network's logits, before calibration.
 
         Args:
             crops: RGB uint8 [n, s, s, 3] with s = `ensemble.crop_size`.
@@ -53,7 +53,7 @@ def combine(ensemble: EnsembleSpec, logits: Mapping[str, Logits]) -> Logits:
 
 
 def in_batches(forward: Callable[[Crops], Logits], crops: Crops, size: int) -> Logits:
-    """`forward` over batches of at most `size` crops; halves a batch that memory is short for.
+    """Apply `forward` to batches of at most `size` crops; halve one that memory is short for.
 
     Args:
         forward: logits float32 [n] of contiguous crops uint8 [n, s, s, 3]; raises
@@ -95,7 +95,7 @@ class FaceScore:
 
 
 def face_scores(ensemble: EnsembleSpec, logits: Mapping[str, Logits]) -> list[FaceScore]:
-    """What each face comes to, from float32 [n] of each network."""
+    """Return what each face comes to, from float32 [n] of each network."""
     mixed = combine(ensemble, logits)
     return [
         FaceScore({name: float(values[place]) for name, values in logits.items()}, float(logit))

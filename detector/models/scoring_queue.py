@@ -20,7 +20,7 @@ from detector.models.scorer import Crops, Logits, Scorer
 
 @dataclass(frozen=True)
 class ScoredBatch:
-    """What one turn gave.
+    """What the networks gave for one batch.
 
     Attributes:
         logits: float32 [n] for each network's name.
@@ -48,7 +48,7 @@ class ScoringQueue:
         self._thread: threading.Thread | None = None
 
     def join(self) -> QueueClient:
-        """A place in the line for one analysis; use it as a context manager."""
+        """Return a place in the line for one analysis; use it as a context manager."""
         with self._started:
             if self._thread is None:
                 self._thread = threads.start(self._serve, "scoring", self._line.close)

@@ -99,7 +99,7 @@ class EnsembleSpec:
         return max(self.networks, key=lambda network: network.weight)
 
     def network(self, name: str) -> NetworkSpec:
-        """The network called `name`; raises ModelError where there is none."""
+        """Return the network called `name`; raises ModelError where there is none."""
         for network in self.networks:
             if network.name == name:
                 return network
@@ -110,7 +110,7 @@ class EnsembleSpec:
 def read_ensemble(
     path: Path = MODELS / "ensemble.json", *, calibrated: bool = True
 ) -> EnsembleSpec:
-    """The ensemble that `path` describes; the weights themselves are not loaded.
+    """Read the ensemble that `path` describes; the weights themselves are not loaded.
 
     Args:
         path: `ensemble.json`.
@@ -160,8 +160,13 @@ def read_ensemble(
         if ensemble.aggregation not in get_args(Aggregation):
             raise ValueError(f"no aggregation {ensemble.aggregation!r}")
     except (
-        OSError, KeyError, TypeError, ValueError, AttributeError, SafetensorError,
-    ) as error:  # fmt: skip
+        OSError,
+        KeyError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        SafetensorError,
+    ) as error:
         raise ModelError(
             f"The models in {path.parent} cannot be read ({error}); "
             "restore assets/models from the repository."
@@ -175,7 +180,7 @@ def read_ensemble(
 
 
 def _calibrated(entry: dict[str, Any], file: Path) -> dict[str, Any]:
-    """The entry of `ensemble.json` with the numbers of the calibration in `file`."""
+    """Return the entry of `ensemble.json` with the numbers of the calibration in `file`."""
     found = json.loads(file.read_text(encoding="utf-8"))
     fitted = {model["name"]: model for model in found["run"]["models"]}
     installed = {name: network["sha256"] for name, network in entry["networks"].items()}

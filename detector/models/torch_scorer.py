@@ -1,7 +1,8 @@
-"""Both networks on PyTorch: float32 on the processor, compiled bfloat16 on a CUDA device."""
+"""The networks on PyTorch: float32 on the processor, compiled bfloat16 on a CUDA device."""
 
 from __future__ import annotations
 
+import functools
 import logging
 from typing import Any
 
@@ -9,13 +10,13 @@ import numpy as np
 
 from detector.errors import BackendError, ModelError, OutOfMemory
 from detector.models.scorer import BATCH, Crops, Logits, in_batches
-from detector.models.spec import EnsembleSpec
+from detector.models.spec import EnsembleSpec, NetworkSpec
 
 CUDA_BATCH = 64
 
 
 class TorchScorer:
-    """Both networks on PyTorch; one instance serves any number of threads.
+    """The networks on PyTorch; one instance serves any number of threads.
 
     On CUDA the networks run in bfloat16 and channels-last memory, compiled, and batches travel
     through pinned memory; the last one is filled up to a fixed size, since a compiled network
@@ -64,7 +65,7 @@ class TorchScorer:
         self._networks: dict[str, Any] = {}
         for spec in ensemble.networks:
             network = load_network(spec, self._device).to(self._type)
-            # On the processor channels-last makes Xception slower.
+            # On the processor channels-last makes separable convolutions slower.
             layout = torch.channels_last if cuda else torch.contiguous_format
             self._networks[spec.name] = network.to(memory_format=layout)
         self._compiled = {
@@ -73,14 +74,13 @@ class TorchScorer:
         }
 
     def logits(self, crops: Crops) -> dict[str, Logits]:
-        """Each network's logits float32 [n] of crops uint8 [n, s, s, 3]."""
+        """Return each network's logits float32 [n] of crops uint8 [n, s, s, 3]."""
         return {
-            spec.name: in_batches(lambda batch, spec=spec: self._forward(batch, spec),  # type: ignore[misc]
-                                  crops, self.batch)
+            spec.name: in_batches(functools.partial(self._forward, spec), crops, self.batch)
             for spec in self.ensemble.networks
-        }  # fmt: skip
+        }
 
-    def _forward(self, crops: Crops, spec: Any) -> Logits:
+    def _forward(self, spec: NetworkSpec, crops: Crops) -> Logits:
         import torch
 
         from detector.models.face_network import normalise
@@ -109,7 +109,7 @@ class TorchScorer:
             ) from error
 
     def _run(self, name: str, images: Any) -> Any:
-        """Through the compiled network; as it is where it cannot be compiled here."""
+        """Run the compiled network; the network as it is where it cannot be compiled here."""
         import torch
 
         if self._device.type == "cuda":

@@ -7,6 +7,7 @@ import io
 import tempfile
 import zipfile
 from collections.abc import Collection, Sequence
+from typing import Any
 
 from detector.errors import ReportError
 from detector.library.store import Library
@@ -16,11 +17,10 @@ from detector.report import export, tables
 FORMS = ("csv", "parquet", "json")
 MOST = 1000  # analyses in one file that a browser takes
 _PAGE = 200
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would run these
 
 
 def archive(library: Library, ids: Collection[int], forms: Collection[str] = FORMS) -> bytes:
-    """A ZIP file with a list of the analyses and, for each form in `forms`, what it holds.
+    """Return a ZIP file with a list of the analyses and, for each form, what it holds.
 
     Args:
         library: the library.
@@ -75,21 +75,32 @@ def _summaries(library: Library, ids: Collection[int]) -> list[Summary]:
 
 
 def _list(summaries: Sequence[Summary]) -> bytes:
+    rows = [_columns(summary) for summary in summaries]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow(
-        ["number", "clip_name", "clip_sha256", "analysed", "seconds", "width", "height", "bytes",
-         "band", "score", "logit", "states", "faces", "frames", "models", "tags", "note"]
-    )  # fmt: skip
-    for summary in summaries:
-        cells = [
-            summary.id, summary.name, summary.sha256, summary.created.isoformat(),
-            summary.duration, summary.width, summary.height, summary.bytes, summary.band,
-            summary.score, summary.logit, "; ".join(summary.states), summary.faces,
-            summary.frames, summary.model_version, "; ".join(summary.tags), summary.note,
-        ]  # fmt: skip
-        writer.writerow(
-            "'" + cell if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
-            for cell in cells
-        )
+    writer.writerow(rows[0])
+    for row in rows:
+        writer.writerow(tables.spreadsheet_cell(cell) for cell in row.values())
     return text.getvalue().encode("utf-8-sig", "replace")
+
+
+def _columns(summary: Summary) -> dict[str, Any]:
+    return {
+        "number": summary.id,
+        "clip_name": summary.name,
+        "clip_sha256": summary.sha256,
+        "analysed": summary.created.isoformat(),
+        "seconds": summary.duration,
+        "width": summary.width,
+        "height": summary.height,
+        "bytes": summary.bytes,
+        "band": summary.band,
+        "score": summary.score,
+        "logit": summary.logit,
+        "states": "; ".join(summary.states),
+        "faces": summary.faces,
+        "frames": summary.frames,
+        "models": summary.model_version,
+        "tags": "; ".join(summary.tags),
+        "note": summary.note,
+    }

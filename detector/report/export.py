@@ -27,7 +27,7 @@ FORMATS = ("json", "csv", "parquet", "pdf")
 
 
 def file_name(analysis: Analysis, suffix: str) -> str:
-    """A name for a download: the clip's, without what file systems refuse, and its hash.
+    """Return a name for a download: the clip's, without what file systems refuse, and its hash.
 
     Args:
         analysis: what is saved.
@@ -41,7 +41,7 @@ def file_name(analysis: Analysis, suffix: str) -> str:
 
 
 def to_json(analysis: Analysis) -> bytes:
-    """The whole analysis as JSON; `SCHEMA_FILE` describes it, `Analysis.from_json` reads it."""
+    """Return the whole analysis as JSON; `SCHEMA_FILE` describes it, `from_json` reads it."""
     return analysis.to_json().encode()
 
 
@@ -51,7 +51,7 @@ def to_pdf(
     heat_maps: Mapping[tuple[int, int], Image] | None = None,
     provenance: Provenance | None = None,
 ) -> bytes:
-    """The report as an A4 PDF; see `detector.report.pdf.document.to_pdf`."""
+    """Return the report as an A4 PDF; see `detector.report.pdf.document.to_pdf`."""
     from detector.report.pdf import document  # its libraries are loaded when a report is made
 
     return document.to_pdf(analysis, pictures, heat_maps, provenance)

@@ -8,11 +8,12 @@ from detector.media.clip import Image
 from detector.models.networks.registry import ENSEMBLE
 from detector.models.spec import read_ensemble
 from detector.pictures.protocols import DisplayPictures
+from detector.report.strongest_faces import STRONGEST, strongest_faces
 from detector.result import Analysis
 
 
 def heat_maps(analysis: Analysis, pictures: DisplayPictures) -> dict[tuple[int, int], Image]:
-    """Lay Grad-CAM of the ensemble over the strongest faces, for `detector.report.export.to_pdf`.
+    """Return Grad-CAM of the ensemble over the strongest faces, for `export.to_pdf`.
 
     Args:
         analysis: what is reported.
@@ -27,13 +28,11 @@ def heat_maps(analysis: Analysis, pictures: DisplayPictures) -> dict[tuple[int, 
         installed = {network.name: network.sha256 for network in read_ensemble().networks}
         if not pictures.exact or installed != {m.name: m.sha256 for m in analysis.models}:
             return {}
-        # Matplotlib and ReportLab take long to load: only where a report is made.
-        from detector.explanation.explainer import Explainer
-        from detector.report.pdf.sections import STRONGEST, strongest
+        from detector.explanation.explainer import Explainer  # torch: only for maps
 
         explainer = Explainer.load()
         maps = {}
-        for frame, face in strongest(analysis, STRONGEST):
+        for frame, face in strongest_faces(analysis, STRONGEST):
             crop = pictures.face(frame.index, face.track)
             if crop is not None:
                 found = explainer.attribute(crop, GradCam.name, ENSEMBLE)

@@ -10,25 +10,21 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from detector.library.rows import frame_rows
-from detector.library.types import FrameRow
+from detector.library.store import Library
+from detector.library.types import FrameFilter, FrameRow
 from detector.result import Analysis
 
 if TYPE_CHECKING:
     import pyarrow
 
-    from detector.library.store import Library
-    from detector.library.types import FrameFilter
-
-
 _BATCH = 20_000  # rows written at a time
 
-
-# Of spreadsheets: a cell that begins so is run as a formula, and names of clips are strangers'.
+# A spreadsheet runs a cell that begins so as a formula, and names of clips are strangers'.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def to_csv(analyses: Analysis | Iterable[Analysis]) -> bytes:
-    """One line for each face in each frame, UTF-8 with a byte order mark as spreadsheets want.
+    """Return a line for each face in each frame, UTF-8 with the byte order mark of spreadsheets.
 
     Numbers are written in full. Text that a spreadsheet would run as a formula gets an
     apostrophe in front.
@@ -37,17 +33,17 @@ def to_csv(analyses: Analysis | Iterable[Analysis]) -> bytes:
 
 
 def to_parquet(analyses: Analysis | Iterable[Analysis]) -> bytes:
-    """One row for each face in each frame; the schema's metadata repeats models and settings."""
+    """Return a row for each face in each frame; the metadata repeats models and settings."""
     return _parquet(_rows(_several(analyses)))
 
 
 def filtered_csv(library: Library, filter: FrameFilter, sort: str = "order") -> bytes:
-    """`to_csv` of the library's face scores that match, in that order."""
+    """Return `to_csv` of the library's face scores that match, in that order."""
     return _csv(_filtered_rows(library, filter, sort))
 
 
 def filtered_parquet(library: Library, filter: FrameFilter, sort: str = "order") -> bytes:
-    """`to_parquet` of the library's face scores that match, in that order."""
+    """Return `to_parquet` of the library's face scores that match, in that order."""
     return _parquet(_filtered_rows(library, filter, sort))
 
 
@@ -72,6 +68,7 @@ def _filtered_rows(library: Library, filter: FrameFilter, sort: str) -> Iterator
 
 
 def _face(row: FrameRow) -> dict[str, Any]:
+    """Return what a row holds of its own, by column; frames without faces have time alone."""
     place = {"frame": row.index, "time": row.time}
     if row.box is None:
         return place
@@ -95,7 +92,7 @@ def _face(row: FrameRow) -> dict[str, Any]:
 
 
 def _common(analysis: Analysis) -> dict[str, Any]:
-    """What every row of an analysis repeats: whose scores these are, and how they came to be."""
+    """Return what every row of an analysis repeats: whose scores, and how they came to be."""
     sampling = analysis.sampling
     facts: dict[str, Any] = {
         "clip_name": analysis.clip.name,
@@ -121,26 +118,19 @@ def _common(analysis: Analysis) -> dict[str, Any]:
 
 
 _FIRST = ("clip_name", "clip_sha256", "frame", "time", "track", "score", "logit")
-
-
 _LAST = ("networks_disagree", "detection_score", "left", "top", "right", "bottom", "size",
          "sharpness", "brightness", "usable", "created", "software", "schema_version",
          "frames_requested", "face_detector", "min_face_score", "crop_factor",
          "crop_size")  # fmt: skip
 
-
 _INTEGERS = {"frame", "track", "frames_requested", "crop_size"}
-
-
 _BOOLEANS = {"networks_disagree", "usable"}
-
-
 _TEXTS = ("clip_name", "clip_sha256", "created", "software", "schema_version", "face_detector",
           "_version", "_sha256", "_backend")  # fmt: skip
 
 
 def _columns(names: Iterable[str]) -> list[str]:
-    """All columns in their order: networks' logits after the ensemble's, their facts last."""
+    """Return all columns in order: networks' logits after the ensemble's, their facts last."""
     names = list(dict.fromkeys(names))
     logits = [name for name in names if name.startswith("logit_")]
     rest = [name for name in names if name not in (*_FIRST, *_LAST, *logits)]
@@ -153,12 +143,15 @@ def _csv(rows: Iterator[dict[str, Any]]) -> bytes:
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(table.column_names)
     for batch in table.to_batches(max_chunksize=_BATCH):
-        columns = [[_cell(value) for value in column.to_pylist()] for column in batch.columns]
+        columns = [
+            [spreadsheet_cell(value) for value in column.to_pylist()] for column in batch.columns
+        ]
         writer.writerows(zip(*columns, strict=True))
     return text.getvalue().encode("utf-8-sig", "replace")
 
 
-def _cell(value: Any) -> Any:
+def spreadsheet_cell(value: Any) -> Any:
+    """Return the value so that no spreadsheet runs it: a formula gets an apostrophe in front."""
     if isinstance(value, str) and value.startswith(_FORMULA):
         return "'" + value
     return value
@@ -175,7 +168,7 @@ def _parquet(rows: Iterator[dict[str, Any]]) -> bytes:
 
 
 def _table(rows: Iterator[dict[str, Any]]) -> tuple[pyarrow.Table, list[dict[str, Any]]]:
-    """The rows in columns, and what each clip's rows repeat; gathered part by part."""
+    """Return the rows in columns, and what each clip's rows repeat; gathered part by part."""
     import pyarrow as pa
 
     parts, about = [], {}

@@ -38,7 +38,7 @@ class Access:
         self._counted = MovingWindowRateLimiter(MemoryStorage())
 
     def check(self, service: Callable[[], Service], text: str | None, scope: Scope) -> Token:
-        """The token; raises HTTPException 401, 403, 429 or 503."""
+        """Return the token; raises HTTPException 401, 403, 429 or 503."""
         token = None if text is None else self._known(service, text)
         if token is None:
             raise HTTPException(
@@ -91,7 +91,7 @@ async def _writer(request: Request, credentials: _Credentials) -> Token:
 
 
 async def _service(request: Request) -> Service:
-    """Open by now: a token was looked up in it."""
+    """Return the service, open by now: a token was looked up in it."""
     service: Service = request.app.state.service()
     return service
 

@@ -32,13 +32,13 @@ _INLINE = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
 
 def inline_scripts(page: str) -> tuple[str, ...]:
-    """CSP sources, such as `'sha256-…'`, of the scripts that stand in an HTML page itself."""
+    """Return CSP sources, such as `'sha256-…'`, of the scripts that stand in an HTML page."""
     hashes = (hashlib.sha256(script.encode()).digest() for script in _INLINE.findall(page))
     return tuple(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in hashes)
 
 
 def content_security_policy(scripts: Iterable[str] = ()) -> str:
-    """The policy.
+    """Return the policy.
 
     Args:
         scripts: sources of scripts that are allowed besides the server's own files.
@@ -62,7 +62,7 @@ def content_security_policy(scripts: Iterable[str] = ()) -> str:
 
 
 def response_headers(scripts: Iterable[str] = ()) -> dict[str, str]:
-    """All headers, by their lower-case names; see `content_security_policy`."""
+    """Return all headers, by their lower-case names; see `content_security_policy`."""
     denied = [f"{name}=()" for name in _DENIED]
     own = [f"{name}=(self)" for name in _OWN]
     return {

@@ -48,13 +48,18 @@ class Requests:
     def __init__(self, app: ASGIApp, registry: CollectorRegistry) -> None:
         self._app = app
         self._count = Counter(
-            "veriframe_requests", "Requests to the API", ("method", "route", "status"),
+            "veriframe_requests",
+            "Requests to the API",
+            ("method", "route", "status"),
             registry=registry,
-        )  # fmt: skip
+        )
         self._seconds = Histogram(
-            "veriframe_request_seconds", "Time until a response began", ("method", "route"),
-            buckets=SECONDS, registry=registry,
-        )  # fmt: skip
+            "veriframe_request_seconds",
+            "Time until a response began",
+            ("method", "route"),
+            buckets=SECONDS,
+            registry=registry,
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -65,7 +70,7 @@ class Requests:
 
         async def counting(message: Message) -> None:
             if message["type"] == "http.response.start":
-                # Of the route, not of the path: ids would be without end.
+                # For the route, not for the path: ids would be without end.
                 route = getattr(scope.get("route"), "path", "none")
                 method = scope["method"] if scope["method"] in METHODS else "other"
                 self._count.labels(method, route, message["status"]).inc()
@@ -82,7 +87,7 @@ class _Queue:
         self._service = service
 
     def collect(self) -> Iterable[Metric]:
-        """Called by the registry for each scrape."""
+        """Yield the measurements, for each scrape."""
         service = self._service()
         for name, words, value in (
             ("waiting", "Analyses that have not begun", service.jobs.waiting),
@@ -99,12 +104,12 @@ class _Queue:
         yield GaugeMetricFamily("veriframe_models_loaded", "1 once they are", value=loaded)
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing: the service need not be open when this is registered."""
+        """Return nothing: the service need not be open when this is registered."""
         return ()
 
 
 def registry_of(service: Callable[[], Service]) -> CollectorRegistry:
-    """What is measured of this process."""
+    """Return what is measured of this process."""
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     registry.register(_Queue(service))
@@ -114,7 +119,7 @@ def registry_of(service: Callable[[], Service]) -> CollectorRegistry:
 def health_routes(
     service: Callable[[], Service], access: Access, registry: CollectorRegistry
 ) -> list[Route]:
-    """The routes, for the root of the server.
+    """Return the routes, for the root of the server.
 
     Args:
         service: gives what they stand on.
@@ -155,5 +160,7 @@ def health_routes(
             return problem(request, error.status_code, error.detail, headers)
 
     return [
-        Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics),
-    ]  # fmt: skip
+        Route("/healthz", healthz),
+        Route("/readyz", readyz),
+        Route("/metrics", metrics),
+    ]

@@ -27,7 +27,7 @@ class PendingClips:
 
     Attributes:
         folder: where the clips are.
-        home: names the folder, for ever.
+        home: names the folder, forever.
         worker: names this process's time in it.
 
     Raises:
@@ -48,15 +48,15 @@ class PendingClips:
             ) from error
 
     def clip(self, id: str) -> Path:
-        """Where the clip of a job waits."""
+        """Return where the clip of a job waits."""
         return self.folder / f"{id}.clip"
 
     def arriving(self, id: str) -> Path:
-        """Where the clip of a job is written until all of it is there."""
+        """Return where the clip of a job is written until all of it is there."""
         return self.folder / f"{id}-{self.worker}{PARTIAL}"
 
     def alive(self, worker: str) -> bool:
-        """True while the process that has this name here lives."""
+        """Return True while the process that has this name here lives."""
         path = self._lock_file(worker)
         try:
             with path.open("r+b") as file:
@@ -120,6 +120,6 @@ def _name_of(folder: Path) -> str:
 
 
 def _named_again(path: Path) -> str:
-    """A crash between making and writing the file left it empty."""
+    """Name a folder again whose file a crash between making and writing left empty."""
     path.write_text(uuid.uuid4().hex)
     return path.read_text()

@@ -64,7 +64,7 @@ class Problem(BaseModel):
 def problem(
     request: Request, status: int, detail: str, headers: dict[str, str] | None = None
 ) -> JSONResponse:
-    """The response for an error."""
+    """Return the response for an error."""
     body = Problem(
         title=http.HTTPStatus(status).phrase,
         status=status,
@@ -75,7 +75,7 @@ def problem(
 
 
 def described(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """What a route may answer besides its result, for the OpenAPI document."""
+    """Return what a route may answer besides its result, for the OpenAPI document."""
     return {
         status: {
             "description": http.HTTPStatus(status).phrase,

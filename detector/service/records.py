@@ -81,7 +81,7 @@ class JobRecord:
 
 
 def new_id() -> str:
-    """An id that nobody can guess."""
+    """Return an id that nobody can guess."""
     return uuid.uuid4().hex
 
 
@@ -111,24 +111,24 @@ class JobRecords:
         return record
 
     def get(self, id: str, owner: str) -> JobRecord | None:
-        """The record, unless it is somebody else's."""
+        """Return the record, unless it is somebody else's."""
         table = schema.job.c
         found = self._select(table.id == id, table.owner == owner)
         return found[0] if found else None
 
     def by_key(self, key: str) -> JobRecord | None:
-        """The record that is about the same."""
+        """Return the record that is about the same."""
         found = self._select(schema.job.c.key == key)
         return found[0] if found else None
 
     def unfinished(self) -> tuple[JobRecord, ...]:
-        """All that wait or run, of all owners and processes, oldest first."""
+        """Return all that wait or run, of all owners and processes, oldest first."""
         return self._select(schema.job.c.state.in_(UNFINISHED))
 
     def search(
         self, owner: str, state: JobState | None, page: int, page_size: int
     ) -> Page[JobRecord]:
-        """One page of an owner's records, newest first.
+        """Return one page of an owner's records, newest first.
 
         Args:
             owner: whose.
@@ -152,7 +152,7 @@ class JobRecords:
         return Page(tuple(_record(row) for row in rows), total, page, page_size)
 
     def counts(self) -> dict[JobState, int]:
-        """How many records are in each state, of all owners."""
+        """Return how many records are in each state, of all owners."""
         state = schema.job.c.state
         query = sa.select(state, sa.func.count()).group_by(state)
         with database_errors.plain_errors(self._url), self._engine.connect() as connection:
@@ -171,14 +171,32 @@ class JobRecords:
         table = schema.job.c
         attempts = record.attempts + (record.state == "running")
         taken = self._update(
-            table.id == record.id, table.worker == record.worker, table.state == record.state,
-            state="waiting", home=home, worker=worker, attempts=attempts,
-            started_at=None, done=0, total=0, seen_at=time.time(),
-        )  # fmt: skip
-        return dataclasses.replace(
-            record, state="waiting", home=home, worker=worker, attempts=attempts,
-            started_at=None, done=0, total=0,
-        ) if taken else None  # fmt: skip
+            table.id == record.id,
+            table.worker == record.worker,
+            table.state == record.state,
+            state="waiting",
+            home=home,
+            worker=worker,
+            attempts=attempts,
+            started_at=None,
+            done=0,
+            total=0,
+            seen_at=time.time(),
+        )
+        return (
+            dataclasses.replace(
+                record,
+                state="waiting",
+                home=home,
+                worker=worker,
+                attempts=attempts,
+                started_at=None,
+                done=0,
+                total=0,
+            )
+            if taken
+            else None
+        )
 
     def seen(self, worker: str) -> None:
         """Say that this process lives, for all jobs that it has."""
@@ -186,7 +204,7 @@ class JobRecords:
         self._update(table.worker == worker, table.state.in_(UNFINISHED), seen_at=time.time())
 
     def unseen_since(self, moment: float) -> tuple[JobRecord, ...]:
-        """The unfinished records whose process was last known to live before `moment`."""
+        """Return unfinished records whose process was last known to live before `moment`."""
         table = schema.job.c
         return self._select(table.state.in_(UNFINISHED), table.seen_at < moment)
 

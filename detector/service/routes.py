@@ -20,7 +20,6 @@ from starlette.concurrency import run_in_threadpool
 from starlette.routing import Mount
 from starlette.types import ASGIApp
 
-import detector
 from detector.errors import LibraryError, QueueFull
 from detector.limits import Limits
 from detector.models.installed import list_models
@@ -33,6 +32,7 @@ from detector.service.service import Service
 from detector.service.tokens import Token
 from detector.service.upload import FORM_OVERHEAD, BadForm, receive, too_large
 from detector.service.views import JobPage, JobView, ModelsView, SentOptions, job_view, models_view
+from detector.version import __version__
 
 BASE = "/api/v1"
 LOOK_EVERY = 0.05  # seconds between two looks at a job that somebody follows
@@ -50,7 +50,7 @@ _DESCRIPTION = (
 
 
 def _form() -> dict[str, Any]:
-    """The body of a request that sends a clip, for the OpenAPI document."""
+    """Return the body of a request that sends a clip, for the OpenAPI document."""
     schema = SentOptions.model_json_schema()
     clip = {"type": "string", "format": "binary", "description": "video or image file"}
     schema["properties"] = {"clip": clip} | schema["properties"]
@@ -59,7 +59,7 @@ def _form() -> dict[str, Any]:
 
 
 def create_api(service: Callable[[], Service], limits: Limits | None = None) -> FastAPI:
-    """The routes, to be mounted at `BASE`.
+    """Return the routes, to be mounted at `BASE`.
 
     Args:
         service: gives what they stand on; what it raises becomes the answer.
@@ -67,7 +67,7 @@ def create_api(service: Callable[[], Service], limits: Limits | None = None) -> 
     """
     api = FastAPI(
         title="Veriframe",
-        version=detector.__version__,
+        version=__version__,
         description=_DESCRIPTION,
         docs_url=None,  # their scripts would come from another server
         redoc_url=None,
@@ -88,7 +88,7 @@ def create_api(service: Callable[[], Service], limits: Limits | None = None) -> 
 
 
 def mounted(app: ASGIApp) -> Mount:
-    """The route that gives everything under `BASE` to an application, line breaks and all."""
+    """Return the route that gives all under `BASE` to an application, line breaks and all."""
     route = Mount(BASE, app)
     route.path_regex = re.compile(route.path_regex.pattern, re.DOTALL)
     return route
@@ -270,8 +270,9 @@ def _add_result_routes(api: FastAPI) -> None:
             raise HTTPException(
                 404, f"No picture of frame {index} was kept; the result lists the frames."
             )
-        return Response(picture, media_type="image/jpeg",
-                        headers={"Cache-Control": "private, max-age=3600"})  # fmt: skip
+        return Response(
+            picture, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=3600"}
+        )
 
 
 async def _events(

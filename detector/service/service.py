@@ -1,7 +1,7 @@
 """Analyses that others ask for over the network: kept until done, also over a restart.
 
-The clip waits in the spool folder and its record in the library's database; the work itself
-goes through the queue that the pages use (`process_queue`), everybody in turn. One thread
+The clip waits in a folder (`PendingClips`) and its record in the library's database; the work
+itself goes through the queue that the pages use (`process_queue`), everybody in turn. One thread
 writes down how far things are.
 """
 
@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from detector.analysis.engine import expected_fingerprint
 from detector.concurrency import threads
 from detector.errors import DetectorError, LibraryError, QueueFull, ServiceError
 from detector.jobs.queue import UNEXPECTED, Job, Jobs
@@ -121,7 +120,7 @@ class Service:
         gives the job or the kept analysis that is there.
 
         Args:
-            clip: a file in the spool folder.
+            clip: a file in the folder of pending clips.
             name: as the sender gave it; never used as a path.
             sha256: of the file, hex.
             settings: how to look at it.
@@ -138,14 +137,23 @@ class Service:
         """
         try:
             settings = dataclasses.replace(settings, models=get_model(settings.models).name)
-            fingerprint = expected_fingerprint(settings, self.jobs.engine)
+            fingerprint = self.jobs.engine.models_for(settings).fingerprint
             key = hashlib.sha256("\0".join((owner, sha256, fingerprint)).encode()).hexdigest()
             record = JobRecord(
-                id=new_id(), owner=owner, token=token, key=key, state="waiting", name=name,
-                bytes=clip.stat().st_size, sha256=sha256, fingerprint=fingerprint,
-                settings=settings, created_at=time.time(), home=self.pending.home,
+                id=new_id(),
+                owner=owner,
+                token=token,
+                key=key,
+                state="waiting",
+                name=name,
+                bytes=clip.stat().st_size,
+                sha256=sha256,
+                fingerprint=fingerprint,
+                settings=settings,
+                created_at=time.time(),
+                home=self.pending.home,
                 worker=self.pending.worker,
-            )  # fmt: skip
+            )
             with self._lock:
                 if self._closed.is_set():
                     raise QueueFull("The server is being stopped; send the clip again in a moment.")
@@ -173,19 +181,19 @@ class Service:
             clip.unlink(missing_ok=True)
 
     def get(self, id: str, owner: str) -> JobRecord | None:
-        """How far a job is; None where there is none of that owner."""
+        """Return how far a job is; None where there is none of that owner."""
         live = self._live.get(id)
         return self.records.get(id, owner) if live is None else _seen_by(live, owner)
 
     def at_work(self, id: str, owner: str) -> JobRecord | None:
-        """The same of a job that waits or runs in this process, without asking the database."""
+        """Return the same of a job that waits or runs in this process, without the database."""
         live = self._live.get(id)
         return None if live is None else _seen_by(live, owner)
 
     def search(
         self, owner: str, state: JobState | None = None, page: int = 1, page_size: int = 50
     ) -> Page[JobRecord]:
-        """One page of an owner's jobs, newest first; see `JobRecords.search`."""
+        """Return one page of an owner's jobs, newest first; see `JobRecords.search`."""
         found = self.records.search(owner, state, page, page_size)
         items = tuple(
             _as_it_is(live) if (live := self._live.get(record.id)) else record
@@ -194,9 +202,9 @@ class Service:
         return dataclasses.replace(found, items=items)
 
     def ahead(self, id: str) -> int:
-        """Analyses of this process that begin before this one."""
+        """Return how many analyses of this process begin before this one."""
         live = self._live.get(id)
-        return 0 if live is None else self.jobs.position(live.job)
+        return 0 if live is None else live.job.ahead
 
     def delete(self, id: str, owner: str) -> bool:
         """Stop a job and remove its clip, its record and its analysis; False where none is."""
@@ -220,7 +228,7 @@ class Service:
     # --- the work ----------------------------------------------------------------------------
 
     def _known(self, record: JobRecord) -> JobRecord | None:
-        """A job, or an analysis in the library, that answers the same."""
+        """Return a job, or an analysis in the library, that answers the same."""
         assert record.key is not None
         known = self.records.by_key(record.key)
         if known is not None:
@@ -233,17 +241,25 @@ class Service:
         now = time.time()
         return self.records.add(
             dataclasses.replace(
-                record, state="done", started_at=now, ended_at=now, analysis_id=kept.id,
-                done=kept.frames, total=kept.frames,
+                record,
+                state="done",
+                started_at=now,
+                ended_at=now,
+                analysis_id=kept.id,
+                done=kept.frames,
+                total=kept.frames,
             )
-        )  # fmt: skip
+        )
 
     def _begin(self, record: JobRecord) -> None:
         saver = LibrarySaver(self.library.owned_by(record.owner))
         job = self.jobs.submit(
-            self.pending.clip(record.id), record.name, record.settings, on_done=saver,
+            self.pending.clip(record.id),
+            record.name,
+            record.settings,
+            on_done=saver,
             owner=f"token {record.token}",
-        )  # fmt: skip
+        )
         self._live[record.id] = _Live(record, job, saver)
         self._changed.set()
 
@@ -273,9 +289,13 @@ class Service:
             if kept is not None and kept.kept.timestamp() >= record.created_at:
                 # It was kept, and the process ended before it could write that down.
                 self.records.change(
-                    record.id, state="done", analysis_id=kept.id, ended_at=time.time(),
-                    done=kept.frames, total=kept.frames,
-                )  # fmt: skip
+                    record.id,
+                    state="done",
+                    analysis_id=kept.id,
+                    ended_at=time.time(),
+                    done=kept.frames,
+                    total=kept.frames,
+                )
             elif not self.pending.clip(record.id).exists():
                 self._fail(record, _LOST.format(name=record.name))
             elif record.attempts > MOST_ATTEMPTS:
@@ -356,10 +376,15 @@ class Service:
             if error is None:
                 own = self.library.owned_by(live.record.owner)
                 there = self.records.change(
-                    id, state="done", started_at=now.started_at, ended_at=time.time(),
-                    done=now.done, total=now.total, error=None,
+                    id,
+                    state="done",
+                    started_at=now.started_at,
+                    ended_at=time.time(),
+                    done=now.done,
+                    total=now.total,
+                    error=None,
                     analysis_id=kept if own.ids(LibraryFilter(ids=[kept or 0])) else None,
-                )  # fmt: skip
+                )
             else:
                 there = self.records.change(
                     id, started_at=now.started_at, done=now.done, total=now.total
@@ -391,23 +416,23 @@ def _seen_by(live: _Live, owner: str) -> JobRecord | None:
 
 
 def _as_it_is(live: _Live) -> JobRecord:
-    """The record of a job that is not finished, with what is known now.
+    """Return the record of a job that is not finished, with what is known now.
 
     It says "running" until the end is written down, so that nobody asks for a result before.
     """
     job = live.job
     if job.status == "waiting":
         return live.record
-    done, total = job.progress
+    progress = job.progress
     started = live.record.started_at or time.time() - job.seconds
     return dataclasses.replace(
-        live.record, state="running", started_at=started, done=done, total=total
+        live.record, state="running", started_at=started, done=progress.done, total=progress.total
     )
 
 
 @contextlib.contextmanager
 def _logged() -> Iterator[None]:
-    """A database that does not answer for a while must not end the thread that writes to it."""
+    """Log errors: a database that is silent for a while must not end the thread that writes."""
     try:
         yield
     except LibraryError as error:
@@ -429,7 +454,7 @@ class ServiceOpener:
         self._service: Service | None = None
 
     def __call__(self) -> Service:
-        """The service; raises DetectorError where it cannot be opened now."""
+        """Return the service; raises DetectorError where it cannot be opened now."""
         if self._service is None:
             with self._lock:
                 if self._service is None:

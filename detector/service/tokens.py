@@ -113,7 +113,7 @@ class Tokens:
         return token, f"vf_{token.id}_{secret}"
 
     def check(self, text: str) -> Token | None:
-        """The token that `text` is, if it is a valid one."""
+        """Return the token that `text` is, if it is a valid one."""
         match = _TOKEN.fullmatch(text)
         if match is None:
             return None
@@ -126,14 +126,14 @@ class Tokens:
         return token if token.valid else None
 
     def valid(self, id: str) -> bool:
-        """Is the token with this id valid still?"""
+        """Return whether the token with this id is still valid."""
         query = sa.select(schema.token).where(schema.token.c.id == id)
         with database_errors.plain_errors(self._url), self._engine.connect() as connection:
             row = connection.execute(query).mappings().one_or_none()
         return row is not None and _token(row).valid
 
     def all(self) -> tuple[Token, ...]:
-        """Every token that was made, oldest first."""
+        """Return every token that was made, oldest first."""
         query = sa.select(schema.token).order_by(schema.token.c.created_at, schema.token.c.id)
         with database_errors.plain_errors(self._url), self._engine.connect() as connection:
             return tuple(_token(row) for row in connection.execute(query).mappings())

@@ -101,7 +101,7 @@ async def receive(
 
 
 async def _pieces(stream: AsyncIterator[bytes], most: int) -> AsyncIterator[bytes]:
-    """The body in larger pieces; raises TooLarge and TooSlow."""
+    """Yield the body in larger pieces; raises TooLarge and TooSlow."""
     begun, size, held = time.monotonic(), 0, bytearray()
     chunks = aiter(stream)
     while True:
@@ -128,7 +128,7 @@ async def _pieces(stream: AsyncIterator[bytes], most: int) -> AsyncIterator[byte
 
 
 def too_large(most: int) -> TooLarge:
-    """The error for more than `most` bytes."""
+    """Return the error for more than `most` bytes."""
     return TooLarge(
         f"The clip is larger than the {most:,} bytes that are allowed here; send a shorter part "
         "of it."
@@ -140,17 +140,20 @@ class _Form:
 
     def __init__(self, path: Path, boundary: bytes) -> None:
         self._path = path
-        self._parser = MultipartParser(boundary, {
-            "on_part_begin": self._part_begin,
-            "on_header_begin": self._header_begin,
-            "on_header_field": self._header_field,
-            "on_header_value": self._header_value,
-            "on_header_end": self._header_end,
-            "on_headers_finished": self._headers_finished,
-            "on_part_data": self._part_data,
-            "on_part_end": self._part_end,
-            "on_end": self._whole,
-        })  # fmt: skip
+        self._parser = MultipartParser(
+            boundary,
+            {
+                "on_part_begin": self._part_begin,
+                "on_header_begin": self._header_begin,
+                "on_header_field": self._header_field,
+                "on_header_value": self._header_value,
+                "on_header_end": self._header_end,
+                "on_headers_finished": self._headers_finished,
+                "on_part_data": self._part_data,
+                "on_part_end": self._part_end,
+                "on_end": self._whole,
+            },
+        )
         self._fields: dict[str, str] = {}
         self._headers: dict[bytes, bytes] = {}
         self._header = [bytearray(), bytearray()]  # name and value of the one that arrives
@@ -171,11 +174,11 @@ class _Form:
             self._file.close()
 
     def write(self, data: bytes) -> None:
-        """The next bytes of the body."""
+        """Take the next bytes of the body."""
         self._parser.write(data)
 
     def end(self) -> Received:
-        """What was received; raises BadForm unless it is whole and holds a clip."""
+        """Return what was received; raises BadForm unless it is whole and holds a clip."""
         if not self._ended:
             raise BadForm("The upload ended before all of it was there; send it again.")
         if self._clip_name is None or self._file is None:
@@ -237,5 +240,5 @@ class _Form:
 
 
 def _plain(name: str) -> str:
-    """The last part of a name, which some clients send with its folders."""
+    """Return the last part of a name, which some clients send with its folders."""
     return name.replace("\\", "/").rpartition("/")[2][:MOST_NAME] or "clip"

@@ -30,7 +30,7 @@ class SentOptions(BaseModel):
     models: str = Field("", max_length=100, description="as `GET /models` names them")
 
     def settings(self) -> Settings:
-        """The same for an analysis."""
+        """Return the same for an analysis."""
         frames = None if self.frames == "all" else self.frames
         return Settings(frames, self.face_detector, self.backend, self.models)
 
@@ -89,7 +89,7 @@ class ModelsView(BaseModel):
 
 
 def job_view(record: JobRecord, ahead: int, base: str) -> JobView:
-    """A record as its owner may see it.
+    """Return a record as its owner may see it.
 
     Args:
         record: what is kept of it.
@@ -111,8 +111,10 @@ def job_view(record: JobRecord, ahead: int, base: str) -> JobView:
         bytes=record.bytes,
         sha256=record.sha256,
         options=Options(
-            frames=settings.frames, face_detector=settings.face_detector,
-            backend=settings.backend, models=settings.models,
+            frames=settings.frames,
+            face_detector=settings.face_detector,
+            backend=settings.backend,
+            models=settings.models,
         ),
         created=_moment(record.created_at),
         started=None if record.started_at is None else _moment(record.started_at),
@@ -121,7 +123,7 @@ def job_view(record: JobRecord, ahead: int, base: str) -> JobView:
         error=record.error,
         analysis=record.analysis_id,
         links=links,
-    )  # fmt: skip
+    )
 
 
 def _moment(seconds: float) -> datetime.datetime:
@@ -129,12 +131,10 @@ def _moment(seconds: float) -> datetime.datetime:
 
 
 def models_view(models: InstalledModels) -> ModelsView:
-    """Installed models as everybody may see them; raises ModelError."""
+    """Return installed models as everybody may see them; raises ModelError."""
     ensemble = models.read()
     return ModelsView(
         name=models.name,
         calibrated=ensemble.bands.calibrated,
-        networks=[
-            UsedModel.of(network) for network in ensemble.networks
-        ],
-    )  # fmt: skip
+        networks=[UsedModel.of(network) for network in ensemble.networks],
+    )

@@ -60,7 +60,7 @@ def self_blend(images: Tensor, hulls: Tensor, seeds: Tensor, strength: float = 1
 
 
 def blend_masks(hulls: Tensor, side: int, seeds: Tensor) -> Tensor:
-    """Soft masks float32 [n, 1, side, side] in [0, 1] from hulls, deformed by each seed."""
+    """Make soft masks float32 [n, 1, side, side] in [0, 1] from hulls, deformed by each seed."""
     from kornia.image import draw_convex_polygon
 
     count = len(hulls)

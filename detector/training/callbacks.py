@@ -47,7 +47,7 @@ class InputMeter(lightning.Callback):
     def on_train_batch_start(
         self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int
     ) -> None:
-        """The batch has come: what passed was waiting, but for the preparing."""
+        """Note that the batch has come: what passed was waiting, but for the preparing."""
         now = _now()
         if self._mark is not None:
             self.waited += max(now - self._mark - self._preparing, 0.0)
@@ -58,7 +58,7 @@ class InputMeter(lightning.Callback):
     def on_train_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """The step is done."""
+        """Note that the step is done."""
         now = _now()
         if self._mark is not None:
             self.worked += now - self._mark
@@ -94,7 +94,7 @@ class HistoryWriter(lightning.Callback):
         return self._before + time.monotonic() - self._start
 
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
-        """The clock starts with the first epoch, not with the loading of weights."""
+        """Start the clock with the first epoch, not with the loading of weights."""
         self._start = time.monotonic()
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:

@@ -89,7 +89,7 @@ class Draw:
 def clips_of(
     table: Table, split: str, most: int = 0, seed: int = 0, mixed_only: bool = True
 ) -> tuple[Clip, ...]:
-    """The clips of a split in a fixed order, at most `most`, half of each class.
+    """Return the clips of a split in a fixed order, at most `most`, half of each class.
 
     Args:
         table: crops with splits.
@@ -139,7 +139,7 @@ class EpochSampler(Sampler[Draw]):
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Lightning calls this before each epoch."""
+        """Note the epoch; Lightning calls this before each."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -148,7 +148,7 @@ class EpochSampler(Sampler[Draw]):
         return len(self._labels)
 
     def _clips(self) -> NDArray[np.int64]:
-        """The labelled clips of this epoch; with `epoch_clips`, passes go on over epochs."""
+        """Choose the labelled clips of this epoch; with `epoch_clips`, passes go on over epochs."""
         if len(self) == len(self._labels):
             return np.arange(len(self._labels))
         chosen = []
@@ -277,7 +277,7 @@ class ClipReader(Dataset[ClipBatch]):
 
 
 def read_crop(path: Path, side: int) -> NDArray[np.uint8] | None:
-    """RGB uint8 [side, side, 3] of an image file; None where it cannot be decoded."""
+    """Read an image file, RGB uint8 [side, side, 3]; None where it cannot be decoded."""
     try:
         data = np.fromfile(path, dtype=np.uint8)
     except OSError:
@@ -294,16 +294,16 @@ def read_crop(path: Path, side: int) -> NDArray[np.uint8] | None:
 
 
 def _complete(data: NDArray[np.uint8]) -> bool:
-    """Whether a JPEG has its end marker: a cut one decodes, with grey in place of the rest."""
+    """Tell whether a JPEG has its end marker: a cut one decodes, with grey for the rest."""
     if data[:2].tobytes() != b"\xff\xd8":
         return True
     return b"\xff\xd9" in data[-4096:].tobytes()
 
 
 def prepare(batch: ClipBatch, config: TrainConfig, training: bool) -> PreparedBatch:
-    """The views that a step takes: blended, degraded and cropped, all on the batch's device."""
+    """Make the views that a step takes: blended, degraded and cropped, on the batch's device."""
     from detector.training.blending import self_blend
-    from detector.training.crop_augmentation import plain_views, random_views
+    from detector.training.crop_augmentation import centre_crops, random_crops
     from detector.training.degradations import degrade
 
     clips, frames = batch.seeds.shape
@@ -318,12 +318,11 @@ def prepare(batch: ClipBatch, config: TrainConfig, training: bool) -> PreparedBa
             images = images.index_copy(0, chosen, blends.images)
         if config.degrade:
             images = degrade(images, seeds)
-        views = random_views(images, factors, seeds, config.input_size)
+        views = random_crops(images, factors, seeds, config.input_size)
     else:
-        views = plain_views(images, factors, config.crop_factor, config.input_size)
-    return PreparedBatch(
-        views.unflatten(0, (clips, frames)), batch.labels, batch.weights, batch.skipped
-    )
+        views = centre_crops(images, factors, config.crop_factor, config.input_size)
+    views = views.view(clips, frames, *views.shape[1:])
+    return PreparedBatch(views, batch.labels, batch.weights, batch.skipped)
 
 
 class ClipData(lightning.LightningDataModule):
@@ -360,11 +359,11 @@ class ClipData(lightning.LightningDataModule):
         self.meter: Any = None  # callbacks.InputMeter, which times `prepare`
 
     def train_dataloader(self) -> DataLoader[ClipBatch]:
-        """N frames of each clip, in the order of the epoch."""
+        """Load n frames of each clip, in the order of the epoch."""
         return self._loader(self.train_clips, training=True)
 
     def val_dataloader(self) -> DataLoader[ClipBatch]:
-        """Validation clips, whole and unaltered."""
+        """Load validation clips, whole and unaltered."""
         return self._loader(self.val_clips, training=False)
 
     def _loader(self, clips: tuple[Clip, ...], training: bool) -> DataLoader[ClipBatch]:

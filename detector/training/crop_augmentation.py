@@ -1,4 +1,5 @@
-"""Views of a stored crop: how tight, flipped, turned; and the plain view of validation."""
+"""Crops of a stored crop, the views of training: how tight, flipped, turned; and the centre crop
+of validation."""
 
 from __future__ import annotations
 
@@ -14,8 +15,8 @@ MARGIN = 1.25  # stored crops are read at this multiple of the input, so that vi
 TURN = 10.0  # degrees
 
 
-def random_views(images: Tensor, factors: Tensor, seeds: Tensor, size: int) -> Tensor:
-    """A random crop of each image: tightness, mirror, rotation to 10 degrees, small shift.
+def random_crops(images: Tensor, factors: Tensor, seeds: Tensor, size: int) -> Tensor:
+    """Crop each image at random: tightness, mirror, rotation to 10 degrees, small shift.
 
     Args:
         images: float32 [n, 3, s, s] in [0, 1].
@@ -44,8 +45,8 @@ def random_views(images: Tensor, factors: Tensor, seeds: Tensor, size: int) -> T
     return _sample(images, theta, size)
 
 
-def plain_views(images: Tensor, factors: Tensor, crop_factor: float, size: int) -> Tensor:
-    """The centre at `crop_factor`, or as near to it as the stored crop allows."""
+def centre_crops(images: Tensor, factors: Tensor, crop_factor: float, size: int) -> Tensor:
+    """Crop the centre at `crop_factor`, or as near to it as the stored crop allows."""
     stored, low, high = factors.unbind(1)
     scale = torch.clamp(torch.full_like(stored, crop_factor), low, high) / stored
     zero = torch.zeros_like(scale)

@@ -10,8 +10,8 @@ RISE = 0.02  # a validation loss this much above its lowest counts as risen
 GAP = 0.1  # nats between train and validation log loss that count as parted
 
 
-def read_curve(history: History) -> tuple[str, ...]:
-    """Sentences on where a run was best, whether it overfits, and how steady it is."""
+def summarise_curve(history: History) -> tuple[str, ...]:
+    """Say where a run was best, whether it overfits, and how steady it is."""
     best = history.best
     if best is None or best.validation.focal_loss is None:
         return ("No epoch has been validated yet.",)

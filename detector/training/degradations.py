@@ -19,7 +19,7 @@ SCALES = (0.35, 0.5, 0.65, 0.8, 0.9)
 
 
 def degrade(images: Tensor, seeds: Tensor) -> Tensor:
-    """Images as a platform would have left them: each step with its own chance."""
+    """Degrade images as a platform would have: each step with its own chance."""
     worn = shift_colour(
         images,
         seeds,
@@ -62,7 +62,7 @@ def rescale(images: Tensor, seeds: Tensor, probability: float = 0.4) -> Tensor:
 
 
 def jpeg(images: Tensor, seeds: Tensor, stream: str, probability: float) -> Tensor:
-    """JPEG of quality 35 to 100 for some of the images (kornia's codec, a batch at once)."""
+    """Compress some of the images as JPEG, quality 35 to 100 (kornia's codec, a batch at once)."""
     from kornia.enhance import jpeg_codec_differentiable
 
     chosen = chance(seeds, probability, f"jpeg/{stream}?").nonzero()[:, 0]
@@ -133,7 +133,7 @@ def turn_hue(images: Tensor, turn: Tensor, saturation: Tensor) -> Tensor:
 
 
 def blur(images: Tensor, sigma: Tensor, widest: float) -> Tensor:
-    """Gaussian blur with a sigma for each image.
+    """Blur by a Gaussian with a sigma for each image.
 
     Args:
         images: float32 [n, channels, s, s].

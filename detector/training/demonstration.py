@@ -4,13 +4,12 @@ A self-blended image (Shiohara and Yamasaki, CVPR 2022) is a face blended into i
 soft mask, after one of the two copies was altered in colour, sharpness, place and size. It carries
 the trace that face swaps leave, a blending boundary, and yet shows nobody but the person who was
 photographed. Both clips pan, zoom and are encoded in the same way, so that the blend is all that
-sets them apart. Made with `python -m detector.demonstration`.
+sets them apart. Made with `python -m detector.training.demonstration`.
 """
 
 from __future__ import annotations
 
 import argparse
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -24,7 +23,7 @@ from numpy.typing import NDArray
 from detector.errors import ExplanationError
 from detector.faces.blazeface import BlazeFace
 from detector.faces.face import Face
-from detector.files import ASSETS
+from detector.files import ASSETS, atomic_write
 
 Image = NDArray[np.uint8]
 
@@ -60,7 +59,7 @@ class SelfBlend:
 
 
 def self_blended(image: Image, face: Face, blend: SelfBlend) -> Image:
-    """The picture with its face blended into itself.
+    """Blend the face of a picture into itself.
 
     Args:
         image: RGB uint8 [h, w, 3].
@@ -73,13 +72,13 @@ def self_blended(image: Image, face: Face, blend: SelfBlend) -> Image:
     altered = _altered(image, face, blend)
     mask = (_mask(image, face, blend) * blend.ratio)[..., None]
     mixed = altered * mask + image.astype(np.float32) * (1 - mask)
-    return np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(mixed), 0, 255), dtype=np.uint8)
 
 
 def pan_and_zoom(
     image: Image, face: Face, side: int = 480, frames: int = round(SECONDS * RATE)
 ) -> Iterator[Image]:
-    """A slow camera over a still picture, with the face always in view.
+    """Yield what a slow camera sees of a still picture, with the face always in view.
 
     Args:
         image: RGB uint8 [h, w, 3].
@@ -118,22 +117,22 @@ def encode(frames: Iterator[Image], path: Path, comment: str, rate: int = RATE) 
         comment: written into the container, so that the clip says itself what it is.
         rate: frames a second.
     """
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        draft = Path(folder) / path.name
-        with av.open(str(draft), "w", options={"movflags": "+faststart"}) as container:
-            container.metadata["comment"] = comment
-            stream = None
-            for image in frames:
-                if stream is None:
-                    stream = container.add_stream("libx264", rate=Fraction(rate))
-                    stream.height, stream.width = image.shape[:2]
-                    stream.pix_fmt = "yuv420p"
-                    stream.options = {"crf": "18", "preset": "slow"}
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+    with (
+        atomic_write(path) as draft,
+        av.open(str(draft), "w", options={"movflags": "+faststart"}) as container,
+    ):
+        container.metadata["comment"] = comment
+        stream = None
+        for image in frames:
             if stream is None:
-                raise ExplanationError("A clip needs at least one frame; give one or more.")
-            container.mux(stream.encode(None))
-        draft.replace(path)
+                stream = container.add_stream("libx264", rate=Fraction(rate))
+                stream.height, stream.width = image.shape[:2]
+                stream.pix_fmt = "yuv420p"
+                stream.options = {"crf": "18", "preset": "slow"}
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        if stream is None:
+            raise ExplanationError("A clip needs at least one frame; give one or more.")
+        container.mux(stream.encode(None))
 
 
 def make_pair(
@@ -177,9 +176,9 @@ def make_pair(
 
 
 def _middle(face: Face) -> NDArray[np.float64]:
-    """Middle of the face: between the eyes and the mouth."""
+    """Return the middle of the face: between the eyes and the mouth."""
     points = np.array(face.key_points)
-    return (points[0] + points[1] + 2 * points[3]) / 4
+    return np.asarray((points[0] + points[1] + 2 * points[3]) / 4, dtype=np.float64)
 
 
 def _altered(image: Image, face: Face, blend: SelfBlend) -> NDArray[np.float32]:
@@ -202,11 +201,11 @@ def _altered(image: Image, face: Face, blend: SelfBlend) -> NDArray[np.float32]:
         moved = cv2.GaussianBlur(moved, (0, 0), blend.softness * size)
     coloured = moved * np.array(blend.gains, dtype=np.float32)
     mean = coloured.mean(axis=(0, 1))
-    return ((coloured - mean) * blend.contrast + mean).astype(np.float32)
+    return np.asarray((coloured - mean) * blend.contrast + mean, dtype=np.float32)
 
 
 def _mask(image: Image, face: Face, blend: SelfBlend) -> NDArray[np.float32]:
-    """Soft ellipse over the inner face, float32 [h, w] in [0, 1], upright with the eyes."""
+    """Draw a soft ellipse over the inner face, float32 [h, w] in [0, 1], upright with the eyes."""
     points = np.array(face.key_points)
     right, left = points[0], points[1]
     tilt = float(np.degrees(np.arctan2(left[1] - right[1], left[0] - right[0])))
@@ -219,7 +218,7 @@ def _mask(image: Image, face: Face, blend: SelfBlend) -> NDArray[np.float32]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line: make the pair, by default the shipped one in its place."""
+    """Make the pair from the command line, by default the shipped one in its place."""
     parser = argparse.ArgumentParser(description="Make the demonstration pair of clips.")
     parser.add_argument("--out", type=Path, default=ASSETS / "samples", help="folder of the clips")
     parser.add_argument("--portrait", type=Path, default=PORTRAIT, help="picture with one face")

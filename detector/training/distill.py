@@ -48,7 +48,7 @@ class Distiller(ClipTrainer):
         self.adapter = nn.Conv2d(FEATURES, FEATURES, 1)
 
     def teach(self, views: Tensor) -> tuple[Tensor, Tensor]:
-        """The teacher's logits float [n] and map [n, 2048, h, w] of views [n, 3, s, s]."""
+        """Return the teacher's logits float [n] and map [n, 2048, h, w] of views [n, 3, s, s]."""
         teacher = self._teacher[0]
         trunk: Any = teacher.trunk
         if next(teacher.parameters()).device != views.device:
@@ -60,7 +60,7 @@ class Distiller(ClipTrainer):
             return teacher.head(trunk.forward_head(features)).squeeze(-1), features
 
     def losses(self, batch: PreparedBatch) -> tuple[Tensor, Tensor]:
-        """Clip logits float [clips], and focal loss plus both lessons, float [clips]."""
+        """Return clip logits float [clips], and focal loss plus both lessons, float [clips]."""
         clips, frames = batch.views.shape[:2]
         views = batch.views.flatten(0, 1)
         network: Any = self.network

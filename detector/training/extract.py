@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import multiprocessing
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from detector.errors import ClipError, TrainingError
 from detector.faces.blazeface import BlazeFace
 from detector.faces.face import FaceDetector
 from detector.faces.geometry import crop_face
+from detector.files import atomic_write
 from detector.media.reader import sample
 from detector.training.hulls import HULLS_NAME, hulls_from_key_points, write_hulls
 
@@ -70,7 +70,7 @@ def extract_faces(
     jobs: int = 2,
     progress: Callable[[int, int], None] | None = None,
 ) -> Extraction:
-    """Crops of the largest face in evenly spread frames of every clip, into `out`.
+    """Cut the largest face out of evenly spread frames of every clip, into `out`.
 
     Args:
         table: rows of kind "video" or "image".
@@ -131,7 +131,7 @@ _detector: FaceDetector | None = None
 
 
 def _extract(task: _Task) -> None:
-    """One file: its crops, then its part, in this order."""
+    """Write one file's crops, then its part, in this order."""
     global _detector  # noqa: PLW0603 - one detector a process
     _detector = _detector or BlazeFace()
     part: dict[str, Any] = {"path": task.path, "rows": [], "hulls": [], "error": ""}
@@ -170,9 +170,8 @@ def _extract(task: _Task) -> None:
             part["hulls"].append(np.round(hulls, 4).tolist())
     except (ClipError, OSError) as error:
         part["error"] = str(error)
-    partial = _part(task).with_suffix(".partial")
-    partial.write_text(json.dumps(part), encoding="utf-8")
-    os.replace(partial, _part(task))
+    with atomic_write(_part(task)) as draft:
+        draft.write_text(json.dumps(part), encoding="utf-8")
 
 
 def _images(task: _Task) -> Iterator[tuple[float | None, np.ndarray[Any, np.dtype[np.uint8]]]]:

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from detector.errors import TrainingError
+from detector.files import atomic_write
 
 VERSION = 1
 RUNS = Path("runs")  # where the commands keep runs, and a page finds those in progress
@@ -63,7 +64,7 @@ class EpochRow:
     busy: float | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The flat object of a line."""
+        """Return the flat object of a line."""
         line: dict[str, Any] = {
             "kind": "epoch",
             "epoch": self.epoch,
@@ -81,7 +82,7 @@ class EpochRow:
 
     @classmethod
     def from_json(cls, line: dict[str, Any]) -> EpochRow:
-        """The row that `to_json` wrote."""
+        """Read the row that `to_json` wrote."""
         return cls(
             epoch=line["epoch"],
             step=line["step"],
@@ -134,7 +135,7 @@ class History:
 
 
 def read_history(path: Path) -> History:
-    """The history in a `.jsonl` file; a last line that is still being written is left out.
+    """Read the history in a `.jsonl` file; a last line that is still being written is left out.
 
     Raises:
         TrainingError: the file is missing, or does not begin with a config line.
@@ -176,12 +177,12 @@ def read_history(path: Path) -> History:
 
 
 def read_histories(folder: Path) -> tuple[History, ...]:
-    """All histories directly in `folder`, by name; files that are none are left out."""
+    """Read all histories directly in `folder`, by name; files that are none are left out."""
     return tuple(_readable(sorted(folder.glob("*.jsonl"))))
 
 
 def running(runs: Path) -> tuple[History, ...]:
-    """Histories of runs under `runs` (one folder a run), last written first."""
+    """Read the histories of runs under `runs` (one folder a run), last written first."""
     files = sorted(
         runs.glob("**/history.jsonl"), key=lambda path: path.stat().st_mtime, reverse=True
     )
@@ -215,9 +216,8 @@ def write_history(path: Path, history: History) -> None:
     if history.end is not None:
         lines.append({"kind": "end", **history.end})
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-    os.replace(partial, path)
+    with atomic_write(path) as draft:
+        draft.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
 
 
 def append_line(path: Path, line: dict[str, Any]) -> None:

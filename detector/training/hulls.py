@@ -11,7 +11,6 @@ least so for the mouth.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 from detector.errors import TrainingError
 from detector.faces.blazeface import BlazeFace
 from detector.faces.face import Face, FaceDetector
+from detector.files import atomic_write
 
 Hulls = dict[str, NDArray[np.float32]]
 REGIONS = ("whole face", "inner face", "lower face", "mouth")
@@ -42,7 +42,7 @@ _FOLLOWS_EARS = (True, False, True, True)
 
 
 def hulls_from_key_points(points: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Convex outlines of the four regions.
+    """Return convex outlines of the four regions.
 
     Args:
         points: float [6, 2], in the order of `faces.KEY_POINTS`, any unit.
@@ -74,7 +74,7 @@ def hulls_from_key_points(points: NDArray[np.float64]) -> NDArray[np.float32]:
 
 
 def hulls_of_crop(image: NDArray[np.uint8], detector: FaceDetector) -> NDArray[np.float32] | None:
-    """Hulls float32 [4, 32, 2] in units of the crop's side; None where no face is found.
+    """Return hulls float32 [4, 32, 2] in units of the crop's side; None where no face is found.
 
     Args:
         image: RGB uint8 [s, s, 3], a crop around one face.
@@ -102,7 +102,7 @@ def hulls_of_crop(image: NDArray[np.uint8], detector: FaceDetector) -> NDArray[n
 
 
 def find_hulls(root: Path, names: Iterable[str], path: Path, jobs: int = 2) -> Hulls:
-    """Hulls of crops, from the file where they are in it, else found now and added to it.
+    """Return hulls of crops, from the file where it has them, else found now and added to it.
 
     Args:
         root: folder the names start from.
@@ -131,7 +131,7 @@ def find_hulls(root: Path, names: Iterable[str], path: Path, jobs: int = 2) -> H
 
 
 def read_hulls(path: Path) -> Hulls:
-    """File name -> hulls float32 [4, 32, 2]; raises TrainingError where the file is damaged."""
+    """Read hulls float32 [4, 32, 2] by file name; raises TrainingError where it is damaged."""
     try:
         with np.load(path) as arrays:
             hulls = arrays["hulls"].astype(np.float32)
@@ -145,19 +145,18 @@ def read_hulls(path: Path) -> Hulls:
 def write_hulls(path: Path, hulls: Hulls) -> None:
     """Write `names` and `hulls` (float16); the file appears only when it is complete."""
     names = sorted(hulls)
-    partial = path.with_name(path.name + ".partial.npz")
     stacked = np.stack([hulls[name] for name in names]) if names else np.zeros((0, 4, POINTS, 2))
-    np.savez_compressed(partial, names=np.array(names), hulls=stacked.astype(np.float16))
-    os.replace(partial, path)
+    with atomic_write(path) as draft:
+        np.savez_compressed(draft, names=np.array(names), hulls=stacked.astype(np.float16))
 
 
 def usable(hulls: Hulls) -> Hulls:
-    """The hulls of crops in which a face was found."""
+    """Return the hulls of crops in which a face was found."""
     return {name: hull for name, hull in hulls.items() if hull.any()}
 
 
 def overlap(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
-    """Intersection over union, [0, 1], of two outlines [points, 2] in units of a crop's side."""
+    """Return intersection over union, [0, 1], of two outlines [points, 2] in a crop's sides."""
     masks = []
     for points in (first, second):
         canvas = np.zeros((512, 512), np.uint8)

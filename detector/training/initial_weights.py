@@ -18,7 +18,7 @@ PICKLED = (".pt", ".pth", ".ckpt", ".bin", ".pkl", ".pickle")
 
 
 def make_network(name: str, init: str, dropout: float) -> FaceNetwork:
-    """A network ready to be trained.
+    """Make a network ready to be trained.
 
     Args:
         name: of a kind of network.

@@ -10,7 +10,7 @@ from torch.nn import functional
 def focal_loss(
     logits: Tensor, labels: Tensor, gamma: float = 2.0, alpha: float | None = None
 ) -> Tensor:
-    """Binary cross-entropy in which well-classified examples count less.
+    """Return binary cross-entropy in which well-classified examples count less.
 
     Args:
         logits: float [n], positive = manipulated.

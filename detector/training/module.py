@@ -44,7 +44,7 @@ class SplitMetrics(nn.Module):
         self.binary.update(torch.sigmoid(logits.float()), labels.long())
 
     def compute(self) -> Scores:
-        """The scores so far, after which counting starts anew."""
+        """Return the scores so far, after which counting starts anew."""
         values = {name: float(value) for name, value in self.binary.compute().items()}
         values["focal_loss"] = float(self.focal_loss.compute())
         values["log_loss"] = float(self.log_loss.compute())
@@ -79,14 +79,14 @@ class ClipTrainer(lightning.LightningModule):
         self.train()  # Lightning trains in the mode that it is given; frozen stages stay as here
 
     def train(self, mode: bool = True) -> ClipTrainer:
-        """Training mode, in which frozen stages also keep their batch statistics."""
+        """Enter training mode, in which frozen stages also keep their batch statistics."""
         super().train(mode)
         for module in self._frozen:
             module.eval()
         return self
 
     def normalise(self, views: Tensor) -> Tensor:
-        """Network input of views float32 [n, 3, s, s] in [0, 1]."""
+        """Return the network input of views float32 [n, 3, s, s] in [0, 1]."""
         mean = views.new_tensor(self.config.mean).view(1, 3, 1, 1)
         std = views.new_tensor(self.config.std).view(1, 3, 1, 1)
         images = (views - mean) / std
@@ -95,13 +95,13 @@ class ClipTrainer(lightning.LightningModule):
         return images
 
     def forward(self, views: Tensor) -> Tensor:
-        """Clip logits float [clips] of views float32 [clips, frames, 3, s, s] in [0, 1]."""
+        """Return clip logits float [clips] of views float32 [clips, frames, 3, s, s] in [0, 1]."""
         clips, frames = views.shape[:2]
-        logits = self.network(self.normalise(views.flatten(0, 1)))
+        logits: Tensor = self.network(self.normalise(views.flatten(0, 1)))
         return logits.view(clips, frames).mean(dim=1)
 
     def losses(self, batch: PreparedBatch) -> tuple[Tensor, Tensor]:
-        """Clip logits and the loss of each clip, float [clips] both."""
+        """Return clip logits and the loss of each clip, float [clips] both."""
         logits = self(batch.views).float()
         return logits, focal_loss(logits, batch.labels, self.config.gamma, self.config.alpha)
 
@@ -117,7 +117,7 @@ class ClipTrainer(lightning.LightningModule):
         torch.manual_seed(seed_of(self.config.seed, self.global_step, 7))
 
     def training_step(self, batch: PreparedBatch, batch_idx: int) -> Tensor:
-        """Mean focal loss over the readable clips."""
+        """Return the mean focal loss over the readable clips."""
         logits, losses = self.losses(batch)
         weights = batch.weights
         kept = weights > 0
@@ -157,11 +157,11 @@ class ClipTrainer(lightning.LightningModule):
         self.samples = checkpoint["samples"]
 
     def trained_parameters(self) -> list[tuple[str, nn.Parameter]]:
-        """Named parameters that learn."""
+        """Return named parameters that learn."""
         return [(name, value) for name, value in self.named_parameters() if value.requires_grad]
 
     def configure_optimizers(self) -> Any:
-        """AdamW; biases and normalisation do not decay; constant or cosine after a warm-up."""
+        """Make AdamW: biases and normalisation do not decay; constant or cosine after a warm-up."""
         config = self.config
         named = self.trained_parameters()
         groups = [

@@ -98,7 +98,7 @@ class TrainConfig:
         return NETWORKS[self.network].std
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for the history."""
+        """Return plain values, for the history."""
         return asdict(self)
 
 
@@ -158,7 +158,7 @@ _QUICK_EPOCHS = {"paper-a": 8, "paper-b": 24, "self-blend": 8, "distill": 4}
 
 
 def preset(name: str) -> TrainConfig:
-    """The preset called `name`; raises TrainingError where there is none."""
+    """Return the preset called `name`; raises TrainingError where there is none."""
     if name not in PRESETS:
         raise TrainingError(
             f"There is no preset called {name!r}; choose one of: {', '.join(PRESETS)}."
@@ -167,7 +167,7 @@ def preset(name: str) -> TrainConfig:
 
 
 def quick(config: TrainConfig) -> TrainConfig:
-    """The same run at a size that two CPU cores finish in minutes.
+    """Return the same run at a size that two CPU cores finish in minutes.
 
     The frames of a clip stay, runs A and B keep their ratio of epochs (1 : 3) and of clips in a
     step (1 : 2); crops shrink to 64 pixels, an epoch shows 160 of 960 training clips, and the
@@ -190,7 +190,7 @@ def quick(config: TrainConfig) -> TrainConfig:
 
 
 def override(config: TrainConfig, **values: Any) -> TrainConfig:
-    """`config` with every value that is not None put in its place."""
+    """Return `config` with every value that is not None put in its place."""
     known = {field.name for field in fields(TrainConfig)}
     unknown = set(values) - known
     if unknown:

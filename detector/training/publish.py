@@ -7,7 +7,6 @@ run ever trains on or selects by.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -19,7 +18,7 @@ from safetensors.torch import save_file
 
 from detector.datasets.table import Table
 from detector.errors import TrainingError
-from detector.files import ASSETS, MODELS, sha256_of
+from detector.files import ASSETS, MODELS, atomic_write, sha256_of
 from detector.models.face_network import FaceNetwork, load_network
 from detector.models.networks.registry import NETWORKS
 from detector.models.spec import NetworkSpec, read_ensemble
@@ -99,7 +98,7 @@ def compare(run: Path, table: Table, models: Path = MODELS) -> Comparison:
 def score(
     network: FaceNetwork, config: TrainConfig, table: Table, spec: NetworkSpec | None = None
 ) -> Scores:
-    """Metrics of a network on the test split, clip by clip, on unaltered views.
+    """Measure a network on the test split, clip by clip, on unaltered views.
 
     Args:
         network: in evaluation mode.
@@ -190,13 +189,14 @@ def publish_weights(
         "commit": history.commit,
     }
     file = models / f"{config.network}.safetensors"
-    partial = file.with_suffix(".partial")
     state = {
         key: (value.half() if value.is_floating_point() else value).contiguous()
         for key, value in network.state_dict().items()
     }
-    save_file(state, partial, metadata)
-    sha256 = sha256_of(partial)
+    ensemble = json.loads((models / "ensemble.json").read_text(encoding="utf-8"))
+    with atomic_write(file) as draft:
+        save_file(state, draft, metadata)
+    sha256 = sha256_of(file)
     entry = {
         **metadata,
         "sha256": sha256,
@@ -206,13 +206,11 @@ def publish_weights(
         "test": asdict(result.run),
         "replaced": asdict(result.installed) if result.installed else None,
     }
-    ensemble = json.loads((models / "ensemble.json").read_text(encoding="utf-8"))
     slot = ensemble["networks"].setdefault(
         config.network, {"file": file.name, "weight": 0.0, "temperature": 1.0}
     )
     slot.update(file=file.name, sha256=sha256, temperature=1.0)
     ensemble["calibration"] = None
-    os.replace(partial, file)
     _write_json(models / "ensemble.json", ensemble)
     card = models / CARD
     published = json.loads(card.read_text(encoding="utf-8")) if card.exists() else {}
@@ -245,6 +243,5 @@ def _config(settings: dict[str, Any]) -> TrainConfig:
 
 
 def _write_json(path: Path, value: Any) -> None:
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
-    os.replace(partial, path)
+    with atomic_write(path) as draft:
+        draft.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")

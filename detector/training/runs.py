@@ -155,7 +155,7 @@ def train_run(
 
 
 def load_run(folder: Path) -> tuple[FaceNetwork, History]:
-    """The network of a run's best epoch, in evaluation mode, and the run's history.
+    """Load the network of a run's best epoch, in evaluation mode, and the run's history.
 
     Raises:
         TrainingError: the folder holds no finished checkpoint.
@@ -241,7 +241,7 @@ def _checkpoints(folder: Path, averaged: bool) -> list[lightning.Callback]:
 
 
 def _checkpoint(path: Path, **options: Any) -> dict[str, Any]:
-    """What Lightning wrote: numbers and names, since anything else could run when it is opened.
+    """Read what Lightning wrote: only numbers and names, since anything else could run.
 
     Raises:
         TrainingError: the file holds more than that.
@@ -257,7 +257,7 @@ def _checkpoint(path: Path, **options: Any) -> dict[str, Any]:
 
 
 def _epochs_in(checkpoint: Path) -> int:
-    """Epochs that are finished in a checkpoint."""
+    """Return epochs that are finished in a checkpoint."""
     return int(_checkpoint(checkpoint, mmap=True)["epoch"]) + 1
 
 
@@ -299,7 +299,7 @@ def _first_line(
 
 @functools.cache
 def git_commit() -> str:
-    """Commit of the code, with "+" where it was changed since; "" outside a checkout.
+    """Return the commit of the code, "+" behind it where it was changed; "" outside a checkout.
 
     Asked once a process: what a long process runs is what it was started with.
     """
@@ -325,7 +325,7 @@ def git_commit() -> str:
 
 
 def hardware(machine: Machine) -> str:
-    """What the run runs on, in words."""
+    """Describe what the run runs on."""
     if torch.cuda.is_available() and machine.accelerator != "cpu":
         return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name()}"
     cores = os.cpu_count() or 1
@@ -334,7 +334,7 @@ def hardware(machine: Machine) -> str:
 
 
 def _silence() -> None:
-    """Lightning's hints on screen are for its own developers; errors still come through."""
+    """Silence Lightning's hints, which are for its own developers; errors still come through."""
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="pytorch_lightning")

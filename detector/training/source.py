@@ -12,7 +12,7 @@ from detector.training.hulls import HULLS_NAME, Hulls, find_hulls, usable
 
 
 def open_data(path: Path, layout: str = "auto") -> Table:
-    """The crops of a `.parquet` index, of a folder that has one, or of a folder of crops.
+    """Open the crops of a `.parquet` index, of a folder that has one, or of a folder of crops.
 
     Raises:
         TrainingError: there are none, or they still have to be extracted.
@@ -33,7 +33,7 @@ def open_data(path: Path, layout: str = "auto") -> Table:
 
 
 def open_hulls(table: Table, jobs: int = 2) -> Hulls:
-    """Hulls of the real training crops, found now where the table's folder has none cached."""
+    """Return hulls of the real training crops, found now where the folder has none cached."""
     rows = table.rows
     real = rows.loc[(rows["label"] == 0) & (rows["split"] != "test"), "path"]
     return usable(find_hulls(table.root, list(real), table.root / HULLS_NAME, jobs))

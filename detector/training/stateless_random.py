@@ -1,4 +1,4 @@
-"""Random numbers that depend on a seed and a counter only, never on the batch or the device.
+"""Stateless random numbers: of a seed and a counter, never of the batch or the device.
 
 Counter-based generators (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3")
 give every image of a batch its own stream: an image is altered in the same way whether it comes
@@ -19,7 +19,7 @@ _STEP = 0x9E3779B9
 
 
 def mix(values: Tensor) -> Tensor:
-    """Well-mixed int64 values in [0, 2**32) of int64 values; equal in gives equal out."""
+    """Mix int64 values well, into [0, 2**32); equal in gives equal out."""
     x = values & _MASK
     x = x ^ (x >> 16)
     x = (x * 0x7FEB352D) & _MASK
@@ -29,7 +29,7 @@ def mix(values: Tensor) -> Tensor:
 
 
 def seed_of(*parts: int) -> int:
-    """One seed in [0, 2**32) of several integers, such as run, epoch, clip and frame."""
+    """Make one seed in [0, 2**32) of several integers, such as run, epoch, clip and frame."""
     seed = 0
     for part in parts:
         x = (seed * 31 + part + _STEP) & _MASK
@@ -40,7 +40,7 @@ def seed_of(*parts: int) -> int:
 
 
 def uniform(seeds: Tensor, count: int, stream: str) -> Tensor:
-    """Uniform numbers.
+    """Draw uniform numbers.
 
     Args:
         seeds: int64 [n], one an image.
@@ -56,23 +56,23 @@ def uniform(seeds: Tensor, count: int, stream: str) -> Tensor:
 
 
 def between(seeds: Tensor, low: float, high: float, stream: str, count: int = 1) -> Tensor:
-    """Uniform numbers float32 [n, count] in [low, high)."""
+    """Draw uniform numbers float32 [n, count] in [low, high)."""
     return low + (high - low) * uniform(seeds, count, stream)
 
 
 def chance(seeds: Tensor, probability: float, stream: str) -> Tensor:
-    """Bool [n], true with the given probability."""
+    """Draw bool [n], true with the given probability."""
     return uniform(seeds, 1, stream)[:, 0] < probability
 
 
 def pick(seeds: Tensor, values: tuple[float, ...], stream: str) -> Tensor:
-    """One of `values` an image, float32 [n], each equally likely."""
+    """Draw one of `values` for each image, float32 [n], each equally likely."""
     table = torch.tensor(values, device=seeds.device)
     return table[(uniform(seeds, 1, stream)[:, 0] * len(values)).long()]
 
 
 def normal(seeds: Tensor, shape: tuple[int, ...], stream: str) -> Tensor:
-    """Standard normal numbers float32 [n, *shape] (Box and Muller 1958)."""
+    """Draw standard normal numbers float32 [n, *shape] (Box and Muller 1958)."""
     count = math.prod(shape)
     radius = torch.sqrt(-2 * torch.log(1 - uniform(seeds, count, stream + "/radius")))
     angle = 2 * math.pi * uniform(seeds, count, stream + "/angle")

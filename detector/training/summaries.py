@@ -7,13 +7,13 @@ they sum up are histories of their own in the same format.
 from __future__ import annotations
 
 import json
-import os
 import statistics
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from detector.errors import TrainingError
+from detector.files import atomic_write
 from detector.training.history import Scores
 
 FOLD_METRICS = ("accuracy", "f1", "log_loss", "auc")
@@ -56,12 +56,12 @@ class FoldsSummary:
     folds: tuple[Fold, ...]
 
     def mean(self, metric: str) -> float | None:
-        """Mean over the folds of one of `FOLD_METRICS`; None where it was not measured."""
+        """Return the mean over folds of one of `FOLD_METRICS`; None where it was not measured."""
         values = self._values(metric)
         return statistics.fmean(values) if values else None
 
     def spread(self, metric: str) -> float | None:
-        """Sample standard deviation over the folds; None with fewer than two values."""
+        """Return the sample standard deviation over the folds; None with fewer than two values."""
         values = self._values(metric)
         return statistics.stdev(values) if len(values) > 1 else None
 
@@ -123,13 +123,12 @@ class TuningSummary:
 def write_summary(path: Path, summary: FoldsSummary | TuningSummary) -> None:
     """Write JSON; the file appears only when it is complete."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(asdict(summary), indent=1) + "\n", encoding="utf-8")
-    os.replace(partial, path)
+    with atomic_write(path) as draft:
+        draft.write_text(json.dumps(asdict(summary), indent=1) + "\n", encoding="utf-8")
 
 
 def read_folds(path: Path) -> FoldsSummary:
-    """The cross-validation in a `.folds.json` file; raises TrainingError where it is none."""
+    """Read the cross-validation in a `.folds.json` file; raises TrainingError where it is none."""
     try:
         entry = json.loads(path.read_text(encoding="utf-8"))
         folds = tuple(
@@ -145,7 +144,7 @@ def read_folds(path: Path) -> FoldsSummary:
 
 
 def read_tuning(path: Path) -> TuningSummary:
-    """The study in a `.tuning.json` file; raises TrainingError where it is none."""
+    """Read the study in a `.tuning.json` file; raises TrainingError where it is none."""
     try:
         entry = json.loads(path.read_text(encoding="utf-8"))
         trials = tuple(

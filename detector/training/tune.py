@@ -30,7 +30,7 @@ STATES = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialSta
 
 
 def suggest(trial: optuna.trial.BaseTrial, config: TrainConfig) -> TrainConfig:
-    """The settings of a trial.
+    """Suggest the settings of a trial.
 
     Blending strength is searched only where the configuration blends at all.
     """
@@ -122,7 +122,7 @@ def summarise(
     machine: Machine,
     note: str,
 ) -> TuningSummary:
-    """What a page shows of a study, without Optuna."""
+    """Return what a page shows of a study, without Optuna."""
     done = study.get_trials(deepcopy=False, states=tuple(STATES))
     complete = [trial for trial in done if trial.state == TrialState.COMPLETE]
     settings: dict[str, Any] = config.to_dict()

@@ -15,7 +15,7 @@ from pages.parts import login
 
 @st.cache_resource(show_spinner=False)
 def _sandbox() -> Future[tuple[Defence, ...]]:
-    """Looked up once for the process, and in the background: no page waits for it."""
+    """Look the sandbox up once for the process, in the background: no page waits for it."""
     with_one = ThreadPoolExecutor(1, thread_name_prefix="describe-sandbox")
     found = with_one.submit(describe_sandbox)
     with_one.shutdown(wait=False)
@@ -23,7 +23,7 @@ def _sandbox() -> Future[tuple[Defence, ...]]:
 
 
 def text() -> str:
-    """Markdown for the dialog."""
+    """Return the dialog's text, as Markdown."""
     return "\n\n".join(
         (
             f"**Veriframe {detector.__version__}**: evidence of face manipulation in video, frame "
@@ -35,8 +35,8 @@ def text() -> str:
 
 
 def _tokens() -> tuple[str, ...]:
-    """What the command line has to be told to make a token of this person's."""
-    owner = login.named()
+    """Return what the command line has to be told to make a token of this person's."""
+    owner = login.known_owner()
     if not owner or "`" in owner or not owner.isprintable():
         return ()
     # As code, which nothing becomes a link or an icon in, and which is copied as it is.

@@ -25,7 +25,7 @@ _FORMS = (
 
 
 def show(analysis: Analysis, pictures: DisplayPictures, provenance: Provenance | None) -> None:
-    """A button for each form."""
+    """Draw a button for each form."""
     makers = {
         "pdf": lambda: export.to_pdf(analysis, pictures, heat_maps(analysis, pictures), provenance),
         "json": lambda: export.to_json(analysis),

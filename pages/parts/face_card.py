@@ -11,10 +11,10 @@ from detector.result import Analysis, ScoredFace, ScoredFrame
 from detector.wording import BAND_SHORT
 
 
-def card(
+def show(
     analysis: Analysis, pictures: DisplayPictures, frame: ScoredFrame, face: ScoredFace
 ) -> None:
-    """The face as the networks saw it, its scores and its quality."""
+    """Draw the face as the networks saw it, its scores and its quality."""
     from detector.models.ensemble import calibrated, probability
 
     with st.container(border=True, key=f"face-{face.track}"):
@@ -44,7 +44,7 @@ def card(
 
 
 def swatch(colour: str) -> str:
-    """A dot of that colour, as SVG."""
+    """Return a dot of that colour, as SVG."""
     return (
         '<svg xmlns="http://www.w3.org/2000/svg" width="18" height="18">'
         f'<circle cx="9" cy="9" r="8" fill="{colour}"/></svg>'

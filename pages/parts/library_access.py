@@ -17,11 +17,11 @@ from detector.result import Analysis
 from pages.parts import login
 from pages.parts.text import plain
 
-KEPT = (
+SAVED_NOTE = (
     "Finished analyses are kept in the library on this machine, with small pictures of their "
     "frames. The clip itself is never kept."
 )
-NOT_KEPT = "This analysis will not be kept: it goes when you leave this tab."
+NOT_SAVED_NOTE = "This analysis will not be kept: it goes when you leave this tab."
 
 
 @st.cache_resource(show_spinner="Opening the library…", max_entries=2)
@@ -30,54 +30,54 @@ def _open(address: str) -> Library:
 
 
 def open_library() -> Library:
-    """The library of the person at the screen, opened once for the process; raises LibraryError."""
+    """Return the library of the person at the screen, opened once; raises LibraryError."""
     library = _open(str(database_url()))  # an address without its password
     return library.owned_by(login.owner())
 
 
 def _whose(library: Library) -> tuple[str, str]:
-    """Tells one person's view of a library from all others in what is remembered of it."""
+    """Return what tells one person's view of a library from all others in what is cached of it."""
     return library.place, library.owner
 
 
 @st.cache_resource(max_entries=16, show_spinner="Opening the analysis…")
-def _analysis(_library: Library, whose: tuple[str, str], id: int) -> Analysis:
-    return _library.get(id)
+def _analysis(_library: Library, whose: tuple[str, str], number: int) -> Analysis:
+    return _library.get(number)
 
 
-def analysis(library: Library, id: int) -> Analysis:
-    """A kept analysis, read once; raises LibraryError."""
-    return _analysis(library, _whose(library), id)
+def analysis(library: Library, number: int) -> Analysis:
+    """Return a kept analysis, read once; raises LibraryError."""
+    return _analysis(library, _whose(library), number)
 
 
 @st.cache_data(ttl=60, max_entries=64, show_spinner="Looking for the clip…")
-def _clip(_library: Library, whose: tuple[str, str], id: int) -> Path | None:
-    return _library.clip(id)
+def _clip(_library: Library, whose: tuple[str, str], number: int) -> Path | None:
+    return _library.clip(number)
 
 
-def clip(library: Library, id: int) -> Path | None:
-    """The file of a kept analysis's clip, where it is unchanged; raises LibraryError."""
-    return _clip(library, _whose(library), id)
+def clip(library: Library, number: int) -> Path | None:
+    """Return the file of a kept analysis's clip, where it is unchanged; raises LibraryError."""
+    return _clip(library, _whose(library), number)
 
 
-def pictures(library: Library, id: int) -> DisplayPictures:
-    """Its pictures, with exact faces where its clip is still there; raises LibraryError."""
-    copies, file = library.pictures(id), clip(library, id)
-    return copies if file is None else ClipPictures(copies, file, analysis(library, id))
+def pictures(library: Library, number: int) -> DisplayPictures:
+    """Return its pictures, with exact faces where its clip is still there; raises LibraryError."""
+    copies, file = library.pictures(number), clip(library, number)
+    return copies if file is None else ClipPictures(copies, file, analysis(library, number))
 
 
 @st.cache_data(max_entries=64, show_spinner="Cutting the face out of the clip…")
 def _face(
-    _pictures: DisplayPictures, whose: tuple[str, str], id: int, index: int, track: int
+    _pictures: DisplayPictures, whose: tuple[str, str], number: int, index: int, track: int
 ) -> Image | None:
     return _pictures.face(index, track)
 
 
 def face(
-    library: Library, id: int, pictures: DisplayPictures, index: int, track: int
+    library: Library, number: int, pictures: DisplayPictures, index: int, track: int
 ) -> Image | None:
-    """A track's face in a frame of a kept analysis, from its `pictures`, decoded once."""
-    return _face(pictures, _whose(library), id, index, track)
+    """Return a track's face in a frame of a kept analysis, from its `pictures`, decoded once."""
+    return _face(pictures, _whose(library), number, index, track)
 
 
 def delete(ids: Iterable[int]) -> int:
@@ -89,13 +89,13 @@ def delete(ids: Iterable[int]) -> int:
 
 
 def numbers(text: str) -> list[int]:
-    """The numbers in a link such as `12,15`; what is none is left out."""
+    """Return the numbers in a link such as `12,15`; what is none is left out."""
     words = (word.strip() for word in text.split(","))
     return list(dict.fromkeys(int(word) for word in words if word.isdecimal() and len(word) < 10))
 
 
 def empty() -> None:
-    """What to say where nothing is kept yet."""
+    """Say that nothing is kept yet, and show the way."""
     st.info(
         "The library is empty. Analyses come here by themselves when you check a clip.",
         icon=":material/inventory_2:",
@@ -104,7 +104,7 @@ def empty() -> None:
 
 
 def refused(error: LibraryError) -> None:
-    """One sentence for a library that cannot be used, and the ways on."""
+    """Say in one sentence why the library cannot be used, and show the ways on."""
     st.error(plain(str(error)), icon=":material/inventory_2:")
     with st.container(horizontal=True):
         st.button("Try again", icon=":material/refresh:", on_click=_open.clear, key="reopen")

@@ -6,6 +6,7 @@ read counts as one: a slip of the pen must not open the door.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import streamlit as st
@@ -20,51 +21,57 @@ PRIVACY = {  # by whether people log in
 _SHARED = ("redirect_uri", "cookie_secret", "client_id", "client_secret", "server_metadata_url")
 
 
-def wanted() -> bool:
-    """True where nobody may see a page without a login."""
+def is_required() -> bool:
+    """Return whether nobody may see a page without a login."""
     try:
         return "auth" in st.secrets
     except OSError:  # there is no secrets file, or it cannot be read
         return any(Path(path).exists() for path in st.get_option("secrets.files"))
 
 
-def known() -> bool:
-    """True for who may see the pages: everybody, or who has logged in where that is wanted."""
-    return not wanted() or _identity() is not None
+def is_allowed() -> bool:
+    """Return whether the person may see the pages: has logged in, where that is required."""
+    return not is_required() or _identity() is not None
 
 
 def owner() -> str:
-    """A name for the person that is nobody else's and never changes; "" where nobody logs in."""
-    if not wanted():
+    """Return a name that is this person's alone and never changes; "" where nobody logs in."""
+    if not is_required():
         return ""
     require()
     return _identity() or ""
 
 
-def named() -> str:
-    """The same for who may not have logged in yet: "" then."""
-    return (_identity() or "") if wanted() else ""
+def known_owner() -> str:
+    """Return the same for a person who may not have logged in yet: "" then."""
+    return (_identity() or "") if is_required() else ""
 
 
 def require() -> None:
-    """Let nobody past who has not logged in, where that is wanted."""
-    if not known():
+    """Let nobody past who has not logged in, where that is required."""
+    if not is_allowed():
         _ask()
         st.stop()
 
 
-def show() -> None:
-    """Who is logged in and the way out, for the sidebar; nothing where nobody logs in."""
-    if not wanted():
+def show(on_leaving: Callable[[], None]) -> None:
+    """Draw who is logged in and the way out, for the sidebar; nothing where nobody logs in.
+
+    Args:
+        on_leaving: called before the person is logged out.
+    """
+    if not is_required():
         return
     claims = st.user.to_dict()
     name = claims.get("name") or claims.get("email") or claims.get("sub")
     st.caption(f":material/account_circle: {plain(short(str(name), 60))}")
-    st.button("Log out", icon=":material/logout:", on_click=_leave, key="log-out")
+    st.button(
+        "Log out", icon=":material/logout:", on_click=_leave, args=(on_leaving,), key="log-out"
+    )
 
 
 def _identity() -> str | None:
-    """The two claims that tell one person from all others (OpenID Connect Core, section 2)."""
+    """Return the claims that tell a person from all others (OpenID Connect Core, section 2)."""
     claims = st.user.to_dict()
     if claims.get("is_logged_in") is not True:
         return None
@@ -76,8 +83,14 @@ def _ask() -> None:
     st.title("Log in")
     st.caption("This Veriframe is shared. Log in to check clips; others do not see yours.")
     for label, provider in _providers().items():
-        st.button(label, icon=":material/login:", on_click=_enter, args=(provider,), type="primary",
-                  key=f"log-in-{provider}")  # fmt: skip
+        st.button(
+            label,
+            icon=":material/login:",
+            on_click=_enter,
+            args=(provider,),
+            type="primary",
+            key=f"log-in-{provider}",
+        )
     if st.session_state.get("login_refused"):
         st.error(
             "Nobody can log in yet: the section [auth] in secrets.toml is missing or incomplete. "
@@ -87,11 +100,14 @@ def _ask() -> None:
 
 
 def _providers() -> dict[str, str | None]:
-    """What the buttons say, and the provider that each stands for."""
+    """Return what the buttons say, and the provider that each stands for."""
     try:
         section = st.secrets["auth"]
-        named = [key for key in section if key not in _SHARED and hasattr(section[key], "keys")
-                 and "client_id" in section[key]]  # fmt: skip
+        named = [
+            key
+            for key in section
+            if key not in _SHARED and hasattr(section[key], "keys") and "client_id" in section[key]
+        ]
     except (OSError, KeyError, TypeError):
         named = []
     return {f"Log in with {plain(name)}": name for name in named} or {"Log in": None}
@@ -105,8 +121,6 @@ def _enter(provider: str | None) -> None:
         st.session_state.login_refused = True
 
 
-def _leave() -> None:
-    from pages.parts import session
-
-    session.discard()  # the clip goes now, not when the session expires
+def _leave(on_leaving: Callable[[], None]) -> None:
+    on_leaving()
     st.logout()

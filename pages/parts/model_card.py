@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from detector.evaluation.estimates import number
-from detector.evaluation.model_card import tables as words
+from detector.evaluation.model_card import tables
 from detector.evaluation.model_card.card import ModelCard, gather, to_json
 from detector.evaluation.model_card.text import INTENDED, LICENCES, MISUSE, NO_GROUPS, NOT_COVERED
 from detector.evaluation.result import MODEL_CARD, Evaluation
@@ -26,7 +26,7 @@ def _gathered(folder: Path, models: Path, changed: tuple[tuple[str, int], ...]) 
 
 
 def current() -> ModelCard:
-    """The card of the installed models, read again where a file has changed; raises ModelError."""
+    """Return the installed models' card, read again where a file has changed; raises ModelError."""
     folder, models = MODEL_CARD, MODELS
     files = [*folder.glob("*.json"), *models.glob("*.json")]
     changed = tuple(sorted((str(file), file.stat().st_mtime_ns) for file in files))
@@ -34,10 +34,10 @@ def current() -> ModelCard:
 
 
 def show(card: ModelCard) -> None:
-    """The summary, then the details in tabs."""
+    """Draw the summary, then the details in tabs."""
     with st.container(border=True):
         st.subheader("In plain language", anchor=False)
-        said = words.summary(card)
+        said = tables.summary(card)
         if said:
             _list(said)
         else:
@@ -63,15 +63,23 @@ def show(card: ModelCard) -> None:
 def _downloads(card: ModelCard) -> None:
     with st.container(horizontal=True, gap="small"):
         st.download_button(
-            "Download model card (Markdown)", lambda: words.to_markdown(card),
-            file_name="veriframe-model-card.md", mime="text/markdown", key="card-md",
-            icon=":material/description:", on_click="ignore",
-        )  # fmt: skip
+            "Download model card (Markdown)",
+            lambda: tables.to_markdown(card),
+            file_name="veriframe-model-card.md",
+            mime="text/markdown",
+            key="card-md",
+            icon=":material/description:",
+            on_click="ignore",
+        )
         st.download_button(
-            "Download model card (JSON)", lambda: to_json(card),
-            file_name="veriframe-model-card.json", mime="application/json", key="card-json",
-            icon=":material/data_object:", on_click="ignore",
-        )  # fmt: skip
+            "Download model card (JSON)",
+            lambda: to_json(card),
+            file_name="veriframe-model-card.json",
+            mime="application/json",
+            key="card-json",
+            icon=":material/data_object:",
+            on_click="ignore",
+        )
 
 
 def _purpose() -> None:
@@ -95,11 +103,18 @@ def _errors(card: ModelCard) -> None:
     _what(found.run)
     with st.container(horizontal=True):
         for title, estimate in (
-            ("AUC", found.clip.auc), ("Average precision", found.clip.average_precision),
-            ("Accuracy", found.clip.accuracy), ("Equal error rate", found.clip.eer),
-        ):  # fmt: skip
-            st.metric(f"{title}, clip level", number(estimate), border=True, width=260,
-                      help="With its 95 % interval")  # fmt: skip
+            ("AUC", found.clip.auc),
+            ("Average precision", found.clip.average_precision),
+            ("Accuracy", found.clip.accuracy),
+            ("Equal error rate", found.clip.eer),
+        ):
+            st.metric(
+                f"{title}, clip level",
+                number(estimate),
+                border=True,
+                width=260,
+                help="With its 95 % interval",
+            )
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown("**ROC curve** (clip level)")
@@ -110,16 +125,17 @@ def _errors(card: ModelCard) -> None:
         share = found.clip.manipulated / total
         _chart(
             figures.precision_recall_chart(found.precision_recall, share),
-            "card-precision", "Precision against recall of ensemble and networks",
-        )  # fmt: skip
+            "card-precision",
+            "Precision against recall of ensemble and networks",
+        )
     st.markdown("**All metrics**, with 95 % intervals")
-    _table(words.metric_rows(found), "Metrics of ensemble and networks")
+    _table(tables.metric_rows(found), "Metrics of ensemble and networks")
     st.markdown("**By data set** (clip level)")
-    _table(words.group_rows(found.by_set, "Data set"), "Error rates by data set")
+    _table(tables.group_rows(found.by_set, "Data set"), "Error rates by data set")
     st.markdown(
         "**By method of manipulation** (clip level), against the unaltered clips of the same sets"
     )
-    _table(words.group_rows(found.by_method, "Method"), "Error rates by method")
+    _table(tables.group_rows(found.by_method, "Method"), "Error rates by method")
     st.markdown("**By skin tone, age group or sex**")
     _groups(card.groups)
     _notes(found.notes)
@@ -130,18 +146,18 @@ def _groups(groups: Evaluation | None) -> None:
         st.info(NO_GROUPS, icon=":material/diversity_3:")
         return
     _what(groups.run)
-    _table(words.group_rows(groups.by_set, "Group"), "Error rates by group of people, clip level")
+    _table(tables.group_rows(groups.by_set, "Group"), "Error rates by group of people, clip level")
     _notes(groups.notes)
 
 
 def _calibration(card: ModelCard) -> None:
     st.markdown("**Bands**: where each starts, and how many unaltered clips reach it (clip level)")
-    _table(words.band_rows(card), "The bands' limits and their false-positive rates")
+    _table(tables.band_rows(card), "The bands' limits and their false-positive rates")
     found = card.calibration
     if found is None:
         st.caption(plain(card.note))
         return
-    _list(words.calibration_sentences(card))
+    _list(tables.calibration_sentences(card))
     quality = found.reported or found.fitted
     st.markdown(f"**Reliability** on the split {plain(quality.split)} (clip level)")
     with st.container(horizontal=True):
@@ -165,10 +181,11 @@ def _robustness(card: ModelCard) -> None:
     _what(found.run)
     st.markdown("The same clips after each alteration, whether they would be judged or not.")
     _chart(
-        figures.robustness_chart(found.variants), "card-robustness",
+        figures.robustness_chart(found.variants),
+        "card-robustness",
         "Unaltered and manipulated clips with some evidence or more, by alteration",
-    )  # fmt: skip
-    _table(words.robustness_rows(found.variants), "Error rates by alteration, clip level")
+    )
+    _table(tables.robustness_rows(found.variants), "Error rates by alteration, clip level")
     _notes(found.notes)
 
 
@@ -183,7 +200,7 @@ def _abstention(card: ModelCard) -> None:
         "**Errors against the share that is judged** (clip level), all alterations together"
     )
     _chart(figures.risk_chart(found.curves), "card-risk", "Risk against coverage")
-    _table(words.abstention_rows(card), "What not judging does, by alteration, clip level")
+    _table(tables.abstention_rows(card), "What not judging does, by alteration, clip level")
     _notes(found.notes)
 
 
@@ -200,7 +217,7 @@ def _failures(card: ModelCard) -> None:
         "Here are those on the wrong side of some evidence. You can see the unaltered files on "
         "“Check a clip”."
     )
-    rows = words.failure_rows(card)
+    rows = tables.failure_rows(card)
     if rows:
         _table(rows, "Shipped samples on the wrong side, clip level")
     else:
@@ -214,7 +231,7 @@ def _failures(card: ModelCard) -> None:
 
 def _training(card: ModelCard) -> None:
     st.markdown("\n".join(f"- {line}" for line in LICENCES))
-    for row in words.network_rows(card):
+    for row in tables.network_rows(card):
         with st.container(border=True):
             st.markdown(f"**{plain(row['Network'])} {plain(row['Version'])}**")
             _list(f"{name}: {row[name]}" for name in ("Trained on", "How", "From", "Date", "Input"))
@@ -227,23 +244,26 @@ def _versions(card: ModelCard) -> None:
         f"Veriframe {plain(card.software)}, ensemble {plain(card.ensemble)}, {calibrated}; a "
         f"track's frames are joined by their {plain(card.aggregation)}."
     )
-    for row in words.network_rows(card):
+    for row in tables.network_rows(card):
         st.markdown(
             f"**{plain(row['Network'])} {plain(row['Version'])}**, weight {row['Weight']}, "
             f"temperature {row['Temperature']}"
         )
-        st.code(f"float16 weights  {row['SHA-256']}\nint8 model       {row['SHA-256, int8']}",
-                language=None, wrap_lines=True)  # fmt: skip
+        st.code(
+            f"float16 weights  {row['SHA-256']}\nint8 model       {row['SHA-256, int8']}",
+            language=None,
+            wrap_lines=True,
+        )
     if card.int8 is not None:
         st.markdown("**8-bit models** (frame level)")
-        st.markdown(plain(words.int8_sentence(card)))
-        _table(words.int8_rows(card), "float32 against int8")
+        st.markdown(plain(tables.int8_sentence(card)))
+        _table(tables.int8_rows(card), "float32 against int8")
     st.markdown("**On what each part was measured**")
-    _table(words.measured_rows(card), "Data, backend and version of each measurement")
+    _table(tables.measured_rows(card), "Data, backend and version of each measurement")
 
 
 def _what(run: Any) -> None:
-    """On what and with what, above the numbers."""
+    """Say on what and with what the numbers below were measured."""
     data = run.data
     st.caption(
         plain(
@@ -255,8 +275,11 @@ def _what(run: Any) -> None:
 
 
 def _not_there(what: str) -> None:
-    st.info(f"There are no {what} of the installed models; the note at the top of the page says "
-            "which command measures them.", icon=":material/hourglass_empty:")  # fmt: skip
+    st.info(
+        f"There are no {what} of the installed models; the note at the top of the page says "
+        "which command measures them.",
+        icon=":material/hourglass_empty:",
+    )
 
 
 def _chart(figure: Any, key: str, alt: str) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import pandas  # noqa: F401
 import streamlit as st
 
+from detector.models.networks.registry import NETWORKS
 from pages.parts import about, login
 
 PAGES = (
@@ -34,8 +35,8 @@ PAGES = (
         "pages/feature_maps.py",
         "Feature maps",
         ":material/grid_on:",
-        "What each layer of ResNet50 and Xception makes of a face: for teaching, and to compare "
-        "two faces.",
+        f"What each layer of {' and '.join(network.title for network in NETWORKS.values())} makes "
+        "of a face: for teaching, and to compare two faces.",
     ),
     (
         "pages/attributions.py",
@@ -61,7 +62,7 @@ PAGES = (
 
 
 def configure() -> None:
-    """Title and icon of the browser's tab."""
+    """Set the title and icon of the browser's tab."""
     # An image of our own: Streamlit would fetch a Material icon for the tab from Google's servers.
     st.set_page_config(
         page_title="Veriframe",
@@ -71,28 +72,28 @@ def configure() -> None:
     )
 
 
-def navigation():  # type: ignore[no-untyped-def]  # Streamlit's page has no public type
-    """The menu; returns the page that is asked for, ready to run. Stops where a login is due."""
+def show_menu() -> st.Page:
+    """Draw the menu; return the page that is asked for, ready to run. Stop where a login is due."""
     st.session_state.framed = True
     page = st.navigation(
         [
             st.Page(path, title=title, icon=icon, help=about, default=place == 0)
             for place, (path, title, icon, about) in enumerate(PAGES)
         ],
-        position="sidebar" if login.known() else "hidden",
+        position="sidebar" if login.is_allowed() else "hidden",
     )
     login.require()
     return page
 
 
 def require() -> None:
-    """Call first in a page: run it inside `app.py` where Streamlit started it alone.
+    """Run the page inside `app.py` where Streamlit started it alone; every page calls this first.
 
     Until one session has called `st.navigation`, a link straight to a page of a fresh server
     makes Streamlit run the file in `pages/` by itself, without the frame around it.
     """
     if "framed" not in st.session_state:
         configure()
-        navigation()
+        show_menu()
         st.rerun()
     login.require()

@@ -29,7 +29,7 @@ export default function ({ data }) {
 
 
 def playable(clip: Clip) -> bool:
-    """Can every current browser play it?"""
+    """Return whether every current browser plays it."""
     return any(
         container in clip.container and clip.codec in codecs
         for container, codecs in PLAYABLE.items()
@@ -37,7 +37,7 @@ def playable(clip: Clip) -> bool:
 
 
 def show(clip: Clip, media: Path | BytesIO | None) -> None:
-    """The player, or a sentence where a browser cannot play the clip."""
+    """Draw the player, or a sentence where a browser cannot play the clip."""
     if media is None or clip.still:
         return
     if clip.codec == "gif":

@@ -17,29 +17,41 @@ from detector.settings import Settings
 from pages.parts import library_access
 
 # What this tab forgets with its clip; "opened" and "browsed" would hide the next one.
-_OF_THIS_CLIP = ("job", "media", "keeper", "own_library", "refused", "moment", "track", "opened",
-                 "browsed", "frames_of", "frame_chosen", "clip")  # fmt: skip
+_OF_THIS_CLIP = (
+    "job",
+    "media",
+    "keeper",
+    "own_library",
+    "refused",
+    "moment",
+    "track",
+    "opened",
+    "browsed",
+    "frames_of",
+    "frame_chosen",
+    "clip",
+)
 
 
 def models() -> Jobs:
-    """The queue of this process; its models begin to load in the background at once."""
+    """Return the queue of this process; its models begin to load in the background at once."""
     return process_queue.jobs()
 
 
 def job() -> Job | None:
-    """The analysis that this tab looks at, in whatever state."""
+    """Return the analysis that this tab looks at, in whatever state."""
     found: Job | None = st.session_state.get("job")
     return found
 
 
 def media() -> Path | BytesIO | None:
-    """What the player shows: the sample's file or the upload."""
+    """Return what the player shows: the sample's file or the upload."""
     shown: Path | BytesIO | None = st.session_state.get("media")
     return shown
 
 
 def saver() -> LibrarySaver | None:
-    """What became of this tab's analysis: its origin, and its place in the library."""
+    """Return what became of this tab's analysis: its origin, and its place in the library."""
     found: LibrarySaver | None = st.session_state.get("keeper")
     return found
 
@@ -76,7 +88,7 @@ def _saver(clip: Path | BytesIO, keep: bool) -> LibrarySaver:
 
 
 def own_library() -> tuple[Library, int] | None:
-    """A library that holds only this tab's analysis and goes with it, and the number in it.
+    """Return a library of this tab's analysis alone, which goes with it, and the number in it.
 
     Raises:
         LibraryError: the disk is full.

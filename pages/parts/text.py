@@ -12,14 +12,14 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$:^=&])")
 
 
 def plain(text: str) -> str:
-    """Markdown that shows `text` as it is: no markup, no HTML, no line breaks of its own."""
+    """Return Markdown that shows `text` as it is: no markup, HTML or line breaks of its own."""
     printable = "".join(letter if letter.isprintable() else " " for letter in text)
     apart = _SYMBOL.sub(lambda found: _JOINER.join(found[0]), _DRAWN.sub(_JOINER, printable))
     return _SPECIAL.sub(r"\\\1", apart)
 
 
 def short(text: str, most: int = 60) -> str:
-    """`text`, its middle left out where it is longer than `most` characters."""
+    """Return `text`, without its middle where it is longer than `most` characters."""
     if len(text) <= most:
         return text
     half = (most - 1) // 2

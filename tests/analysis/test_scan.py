@@ -105,8 +105,9 @@ def test_two_people_are_two_tracks_with_their_own_scores(
     analysis, _ = scanned
     assert [track.id for track in analysis.tracks] == [1, 2]
     for track in analysis.tracks:
-        faces = [face for frame in analysis.frames for face in frame.faces
-                 if face.track == track.id]  # fmt: skip
+        faces = [
+            face for frame in analysis.frames for face in frame.faces if face.track == track.id
+        ]
         logits = [face.logit for face in faces if face.quality.usable]
         assert (track.frames, track.usable_frames) == (4, len(logits))
         assert logits
@@ -313,8 +314,9 @@ def test_an_unknown_face_detector_is_refused(name: str, forty: Path) -> None:
 def test_every_detector_of_the_list_is_known() -> None:
     engine = Engine()
     assert [engine.face_detector(name).name for name in DETECTORS[:2]] == [
-        "blazeface-full", "blazeface-short",
-    ]  # fmt: skip
+        "blazeface-full",
+        "blazeface-short",
+    ]
 
 
 def test_models_are_loaded_once_for_all_threads(monkeypatch: pytest.MonkeyPatch) -> None:

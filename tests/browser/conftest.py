@@ -37,9 +37,9 @@ def page(browser: Browser, server: Server) -> Iterator[Page]:
     """A fresh tab on the app, tall enough to hold a result."""
     context = browser.new_context(viewport={"width": 1280, "height": 2200}, accept_downloads=True)
     context.set_default_timeout(60_000)
-    opened = context.new_page()
-    forbidden = refusals(opened)
-    opened.goto(server.url)
-    yield opened
+    tab = context.new_page()
+    forbidden = refusals(tab)
+    tab.goto(server.url)
+    yield tab
     context.close()
     assert forbidden == [], "the content security policy forbids what a page needs"

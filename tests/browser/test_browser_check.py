@@ -100,8 +100,10 @@ def test_the_downloaded_result_is_what_the_command_line_says(
     target = tmp_path / "terminal.json"
     subprocess.run(
         [sys.executable, "-m", "detector", "scan", str(TWO_FACES), "--json", str(target)],
-        cwd=ROOT, check=True, capture_output=True,
-    )  # fmt: skip
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    )
     terminal = Analysis.from_json(target.read_text())
     assert terminal.frames == result.frames
     assert terminal.tracks == result.tracks
@@ -111,9 +113,8 @@ def test_the_downloaded_result_is_what_the_command_line_says(
 def test_nothing_is_asked_of_another_machine(finished: Page) -> None:
     asked = finished.requests  # type: ignore[attr-defined]
     elsewhere = [
-        url for url in asked
-        if not url.startswith(("http://localhost:", "data:", "blob:"))
-    ]  # fmt: skip
+        url for url in asked if not url.startswith(("http://localhost:", "data:", "blob:"))
+    ]
     assert asked
     assert elsewhere == []
 

@@ -69,10 +69,13 @@ def upgrade(server: Server, **headers: str) -> int:
     address = urlsplit(server.url)
     connection = http.client.HTTPConnection("localhost", address.port, timeout=10)
     wanted = {
-        "Host": address.netloc, "Upgrade": "websocket", "Connection": "Upgrade",
-        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version": "13",
+        "Host": address.netloc,
+        "Upgrade": "websocket",
+        "Connection": "Upgrade",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+        "Sec-WebSocket-Version": "13",
         "Sec-WebSocket-Protocol": "streamlit",
-    }  # fmt: skip
+    }
     try:
         connection.request("GET", "/_stcore/stream", headers=wanted | headers)
         return connection.getresponse().status

@@ -26,8 +26,8 @@ NO_FACE = SAMPLES / "noface_intel_cars.mp4"
 def library(server: Server) -> Iterator[Library]:
     """The library of the server, opened beside it."""
     server.data.mkdir(exist_ok=True)
-    with Library.open(server.data / "library.sqlite") as opened:
-        yield opened
+    with Library.open(server.data / "library.sqlite") as library:
+        yield library
 
 
 def analyse(page: Page, clip: Path, *, keep: bool = True) -> None:

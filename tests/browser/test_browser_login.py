@@ -96,11 +96,13 @@ def test_every_page_needs_a_login(tab: Page, shared: Shared, name: str) -> None:
 
 
 def test_every_page_asks_before_it_shows_anything() -> None:
-    """Also the page that is written tomorrow: `frame.require()` comes before all else."""
+    """Also the page that is written tomorrow: `navigation.require()` comes before all else."""
     for path, *_ in navigation.PAGES:
         lines = (ROOT / path).read_text(encoding="utf-8").splitlines()
-        calls = [line for line in lines if re.match(r"(st|frame|session|kept)\.", line)]
-        assert calls[0] == "frame.require()", path
+        calls = [
+            line for line in lines if re.match(r"(st|navigation|session|library_access)\.", line)
+        ]
+        assert calls[0] == "navigation.require()", path
 
 
 def test_each_person_sees_their_own(browser: Browser, tab: Page, shared: Shared) -> None:

@@ -15,7 +15,7 @@ import psutil
 import pyarrow.parquet
 import pytest
 
-from detector.analysis.engine import Engine, expected_fingerprint
+from detector.analysis.engine import Engine
 from detector.analysis.scan import scan
 from detector.cluster import scan as cluster_module
 from detector.cluster.connection import cluster
@@ -41,8 +41,11 @@ def ray() -> Iterator[None]:
     with cluster("local"):
         yield
     assert set(Path("/tmp").glob("vf-ray-*")) == before
-    assert not [child for child in psutil.Process().children(recursive=True)
-                if "ray::" in " ".join(child.cmdline())]  # fmt: skip
+    assert not [
+        child
+        for child in psutil.Process().children(recursive=True)
+        if "ray::" in " ".join(child.cmdline())
+    ]
 
 
 @dataclass
@@ -121,10 +124,15 @@ def test_every_clip_is_one_row_though_workers_were_killed(scanned: Scanned) -> N
     states = {Path(row["path"]).name: row["state"] for row in rows}
     assert len(rows) == len(states) == 8
     assert states == {
-        "a two.mp4": "analysed", "once.mp4": "analysed", "late one.mp4": "analysed",
-        "late two.mp4": "analysed", "none.mp4": "analysed", "always.mp4": "failed",
-        "broken.mp4": "failed", "gone.mp4": "failed",
-    }  # fmt: skip
+        "a two.mp4": "analysed",
+        "once.mp4": "analysed",
+        "late one.mp4": "analysed",
+        "late two.mp4": "analysed",
+        "none.mp4": "analysed",
+        "always.mp4": "failed",
+        "broken.mp4": "failed",
+        "gone.mp4": "failed",
+    }
     assert scanned.outcome == ClusterOutcome(8, 5, 0, 3, 0)
     assert scanned.outcome.exit_code == 1
 
@@ -160,11 +168,13 @@ def test_rows_say_what_analyse_says(scanned: Scanned, engine: Engine) -> None:
         row, alone = rows[name], scan(scanned.folder / name, FOUR, engine)
         found = Analysis.from_json(row["analysis"])
         assert (found.clip, found.sampling, found.bands) == (
-            alone.clip, alone.sampling, alone.bands,
-        )  # fmt: skip
+            alone.clip,
+            alone.sampling,
+            alone.bands,
+        )
         assert found.models == alone.models
         assert row["sha256"] == alone.clip.sha256
-        assert row["fingerprint"] == expected_fingerprint(FOUR, engine)
+        assert row["fingerprint"] == engine.models_for(FOUR).fingerprint
         assert row["model_version"] == ", ".join(f"{m.name} {m.version}" for m in alone.models)
         assert str(row["date"]) == row["created"][:10] or row["created"] > str(row["date"])
         assert (row["tracks"], row["frames"]) == (len(alone.tracks), len(alone.frames))
@@ -175,8 +185,10 @@ def test_rows_say_what_analyse_says(scanned: Scanned, engine: Engine) -> None:
             assert (ours.index, ours.time) == (theirs.index, theirs.time)
             for face, other in zip(ours.faces, theirs.faces, strict=True):
                 assert (face.track, face.box, face.quality) == (
-                    other.track, other.box, other.quality,
-                )  # fmt: skip
+                    other.track,
+                    other.box,
+                    other.quality,
+                )
                 assert face.score == pytest.approx(other.score, abs=1e-3)
         assert found.finding.states == alone.finding.states
 
@@ -219,10 +231,24 @@ def test_command_connects_by_address(ray: None, scanned: Scanned) -> None:
 
     address = library.get_runtime_context().gcs_address
     done = subprocess.run(
-        [sys.executable, "-m", "detector", "scan", str(scanned.folder), "--ray", address,
-         "--out", scanned.target.place, "--frames", "4"],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "detector",
+            "scan",
+            str(scanned.folder),
+            "--ray",
+            address,
+            "--out",
+            scanned.target.place,
+            "--frames",
+            "4",
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 1, done.stderr
     assert done.stdout == (
         f"0 analysed, 7 known already (2 failed before), 0 failed; written to "

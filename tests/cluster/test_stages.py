@@ -100,7 +100,7 @@ def test_what_nobody_expected_is_a_failed_row(
     def broken(*_: object) -> None:
         raise ZeroDivisionError("of nothing")
 
-    monkeypatch.setattr(stages, "track_faces", broken)
+    monkeypatch.setattr(stages, "search_frames", broken)
     found, _ = look_at(look_up(str(sample_clip("grid_bbaf2n"))), plan)
     assert isinstance(found, LookedAt)
     assert found.error == (

@@ -40,8 +40,10 @@ def test_rows_are_found_and_taken_back(target: Target) -> None:
     second = write(target, row("c", "failed"), date="2031-05-05")
     assert first.startswith("date=2031-05-04/model_version=resnet50%20v0%2C%20xception%20v0/part-")
     assert target.known() == {
-        "a": ("failed", first), "b": ("analysed", first), "c": ("failed", second),
-    }  # fmt: skip
+        "a": ("failed", first),
+        "b": ("analysed", first),
+        "c": ("failed", second),
+    }
     target.remove({"a", "c"}, {first, second})
     assert target.known() == {"b": ("analysed", first)}
 
@@ -92,8 +94,9 @@ def test_place_without_rights() -> None:
 def test_read_only_mount(tmp_path: Path) -> None:
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "ro,size=64k", "tmpfs", str(tmp_path)],
-        capture_output=True, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        check=False,
+    )
     # Only root may mount, and not everywhere: then a place that the kernel keeps will do.
     place = Path("/sys/kernel") if mounted.returncode else tmp_path
     try:

@@ -16,6 +16,7 @@ from detector.analysis import scan as pipeline
 from detector.analysis.engine import Engine
 from detector.commands.cli import COMMANDS, main
 from detector.errors import ClipError
+from detector.jobs import scan_and_keep
 from detector.result import Analysis
 from detector.wording import BAND_SHORT, headline
 from tests.helpers.bad_clips import BAD
@@ -50,9 +51,14 @@ def _wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 def command(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "detector", *arguments],
-        cwd=ROOT, capture_output=True, text=True, check=False, timeout=120,
-        env={**os.environ, "COLUMNS": "200"}, **options,
-    )  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        env={**os.environ, "COLUMNS": "200"},
+        **options,
+    )
 
 
 # ---------------------------------------------------------------- scan
@@ -72,17 +78,26 @@ def test_a_sample_scanned_as_a_person_would(
     expected = sample_analyses[name]
     found = Analysis.from_json(file.read_text("utf-8"))
     assert (found.frames, found.tracks, found.finding, found.clip, found.models) == (
-        expected.frames, expected.tracks, expected.finding, expected.clip, expected.models,
-    )  # fmt: skip
+        expected.frames,
+        expected.tracks,
+        expected.finding,
+        expected.clip,
+        expected.models,
+    )
     for track in expected.tracks:
         (row,) = (line for line in done.stdout.splitlines() if re.match(rf"│ +{track.id} ", line))
         cells = [cell.strip() for cell in row.strip("│").split("│")]
         assert track.logit is not None
         assert track.band is not None
         assert cells == [
-            str(track.id), f"{track.first:.2f} s", f"{track.last:.2f} s", "4/4",
-            f"{track.logit:+.3f}", f"{track.score:.3f}", BAND_SHORT[track.band],
-        ]  # fmt: skip
+            str(track.id),
+            f"{track.first:.2f} s",
+            f"{track.last:.2f} s",
+            "4/4",
+            f"{track.logit:+.3f}",
+            f"{track.score:.3f}",
+            BAND_SHORT[track.band],
+        ]
     assert headline(expected) in done.stdout
     for reason in expected.finding.reasons:
         assert f"- {reason}" in done.stdout
@@ -239,7 +254,7 @@ def test_exit_codes(
     def fail(*_: Any, **__: Any) -> None:
         raise problem
 
-    monkeypatch.setattr(pipeline, "scan", fail)
+    monkeypatch.setattr(scan_and_keep, "scan", fail)
     assert main(["scan", str(clip)]) == code
     assert capsys.readouterr().err.strip() == says
 
@@ -301,8 +316,11 @@ def test_a_reader_that_goes_away_is_no_error(clip: Path) -> None:
     """`python -m detector --help | head -0`."""
     process = subprocess.Popen(
         [sys.executable, "-m", "detector", "scan", "--help"],
-        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     assert process.stdout is not None
     process.stdout.close()
     assert process.stderr is not None

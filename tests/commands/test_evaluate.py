@@ -35,17 +35,28 @@ def test_the_shipped_samples_end_to_end(tmp_path: Path, capsys: pytest.CaptureFi
     """Real networks on real clips: an unaltered one, a blended one, one damaged, one copy."""
     data = tmp_path / "data"
     for name, target in (
-        ("demo_original_hopper", "real/hopper"), ("demo_selfblend_hopper", "fake/hopper_blend"),
+        ("demo_original_hopper", "real/hopper"),
+        ("demo_selfblend_hopper", "fake/hopper_blend"),
         ("demo_original_hopper", "real/later_copy"),
-    ):  # fmt: skip
+    ):
         (data / target).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ASSETS / "samples" / f"{name}.mp4", data / f"{target}.mp4")
     (data / "real" / "damaged.mp4").write_bytes(b"damaged")
     out = tmp_path / "evaluation.json"
     code = main(
-        ["evaluate", str(data), "--frames", "4", "--resamples", "50", "--out", str(out),
-         "--name", "samples"]
-    )  # fmt: skip
+        [
+            "evaluate",
+            str(data),
+            "--frames",
+            "4",
+            "--resamples",
+            "50",
+            "--out",
+            str(out),
+            "--name",
+            "samples",
+        ]
+    )
     printed = capsys.readouterr().out
     assert code == 0
     result = read(Evaluation, out)
@@ -64,9 +75,20 @@ def test_robustness_and_abstention_are_written(
 ) -> None:
     data = write_list(tmp_path / "data", {"test": (2, 2), "val": (1, 1)})
     table, effect = tmp_path / "robustness.json", tmp_path / "abstention.json"
-    arguments = ["evaluate", str(data), "--resamples", "20", "--robustness", str(table),
-                 "--abstention", str(effect), "--robustness-most", "1",
-                 "--cache", str(tmp_path / "kept")]  # fmt: skip
+    arguments = [
+        "evaluate",
+        str(data),
+        "--resamples",
+        "20",
+        "--robustness",
+        str(table),
+        "--abstention",
+        str(effect),
+        "--robustness-most",
+        "1",
+        "--cache",
+        str(tmp_path / "kept"),
+    ]
     assert main(arguments) == 0
     found = read(Robustness, table)
     assert len(found.variants) == 14
@@ -110,7 +132,7 @@ def test_a_calibration_is_installed_or_only_written(
     assert main(arguments) == 0
     assert read(Calibration, models / "calibration.json") == found
     ensemble = read_ensemble(models / "ensemble.json")
-    assert ensemble.note == found.note
+    assert ensemble.bands.note == found.note
     assert "299 are needed" in found.note  # six unaltered clips are no calibration to rely on
     printed = capsys.readouterr().out
     assert "temperature" in printed

@@ -22,9 +22,9 @@ def test_a_result_arrives_with_its_progress() -> None:
         go_on.wait(5)
         return 42
 
-    task = Task(work)
+    task = Task(work, 0.0)
     assert half.wait(5)
-    assert task.share == 0.5
+    assert task.progress == 0.5
     assert not task.finished
     go_on.set()
     assert task.wait(5)
@@ -39,10 +39,10 @@ def _until_stopped(progress, cancelled):  # type: ignore[no-untyped-def]
 
 
 def test_cancelling_stops_it() -> None:
-    task = Task(_until_stopped)
+    task = Task(_until_stopped, 0.0)
     task.cancel()
     assert task.wait(5)
-    assert task.cancelled
+    assert task.status == "cancelled"
     assert task.result is None
 
 
@@ -54,7 +54,7 @@ def test_a_task_that_nobody_refers_to_stops() -> None:
             time.sleep(0.01)
         stopped.set()
 
-    task = Task(work)
+    task = Task(work, 0.0)
     del task
     gc.collect()
     assert stopped.wait(5)
@@ -62,14 +62,16 @@ def test_a_task_that_nobody_refers_to_stops() -> None:
 
 @pytest.mark.parametrize(
     ("error", "sentence"),
-    [(ExplanationError("There is no layer 99."), "There is no layer 99."),
-     (RuntimeError("secret detail"), UNEXPECTED)],
+    [
+        (ExplanationError("There is no layer 99."), "There is no layer 99."),
+        (RuntimeError("secret detail"), UNEXPECTED),
+    ],
     ids=["known", "unexpected"],
-)  # fmt: skip
+)
 def test_an_error_becomes_one_sentence(error: Exception, sentence: str) -> None:
     def work(progress, cancelled):  # type: ignore[no-untyped-def]
         raise error
 
-    task = Task(work)
+    task = Task(work, 0.0)
     assert task.wait(5)
     assert task.error == sentence

@@ -45,8 +45,9 @@ def four() -> list[dict]:
 
 
 def test_a_list_with_splits_gives_its_test_split(tmp_path: Path) -> None:
-    found = open_labelled(listed(tmp_path, [{**e, "set": "faces", "crop_factor": 1.8}
-                                            for e in four()]))  # fmt: skip
+    found = open_labelled(
+        listed(tmp_path, [{**e, "set": "faces", "crop_factor": 1.8} for e in four()])
+    )
     assert (found.name, found.split, found.notes) == ("faces", "test", ())
     assert list(found.rows["path"]) == ["a.png", "b.png"]
     assert list(found.rows["label"]) == [0, 1]
@@ -66,10 +67,16 @@ def test_another_split_or_all_of_them(tmp_path: Path, split: str, names: list[st
 
 def test_a_table_that_index_wrote_reads_the_same(tmp_path: Path) -> None:
     rows = [
-        {"path": e["file"], "clip": e["file"], "label": e["manipulated"], "split": e["split"],
-         "method": "m", "source": e["file"]}
+        {
+            "path": e["file"],
+            "clip": e["file"],
+            "label": e["manipulated"],
+            "split": e["split"],
+            "method": "m",
+            "source": e["file"],
+        }
         for e in four()
-    ]  # fmt: skip
+    ]
     path = listed(tmp_path, four())
     write_table(make_table(tmp_path, rows), tmp_path / "index.parquet")
     ours, theirs = open_labelled(tmp_path / "index.parquet"), open_labelled(path)
@@ -83,9 +90,11 @@ def test_a_folder_of_two_folders_has_no_splits_and_is_used_whole(tmp_path: Path)
     found = open_labelled(tmp_path)
     assert (found.split, found.notes) == ("all", ())
     assert dict(zip(found.rows["path"], found.rows["kind"], strict=True)) == {
-        "real/clip.mp4": "video", "real/x.png": "image", "fake/x_1.png": "image",
+        "real/clip.mp4": "video",
+        "real/x.png": "image",
+        "fake/x_1.png": "image",
         "fake/y.png": "image",
-    }  # fmt: skip
+    }
     sources = dict(zip(found.rows["path"], found.rows["source"], strict=True))
     assert sources["fake/x_1.png"] == sources["real/x.png"] == "x"
     asked = open_labelled(tmp_path, "val")

@@ -15,13 +15,8 @@ from detector.evaluation.calibration import calibrate, in_mixed_sets, install
 from detector.evaluation.result import Calibration, read, to_json
 from detector.files import MODELS
 from detector.models.spec import read_ensemble
-from tests.helpers.labelled_faces import made_labelled, made_scores
+from tests.helpers.labelled_faces import made_scores
 from tests.helpers.stand_ins import BrightnessScorer
-
-
-@pytest.fixture(scope="module")
-def labelled(tmp_path_factory: pytest.TempPathFactory) -> Labelled:
-    return made_labelled(tmp_path_factory.mktemp("labelled"))
 
 
 def fitted(labelled: Labelled, count: int = 1400, frames: int = 1) -> Calibration:
@@ -114,15 +109,20 @@ def test_the_app_takes_what_is_installed(result: Calibration, models: Path) -> N
     assert ensemble.bands.calibrated
     assert ensemble.bands.note == result.note
     assert dataclasses.asdict(ensemble.bands) == {
-        name: pytest.approx(getattr(result.run.bands, name))
-        for name in ("inconclusive", "some", "strong")
+        **{
+            name: pytest.approx(getattr(result.run.bands, name))
+            for name in ("inconclusive", "some", "strong")
+        },
+        "calibrated": True,
+        "note": result.note,
     }
     for network, model in zip(ensemble.networks, result.run.models, strict=True):
         assert (network.weight, network.temperature) == (model.weight, model.temperature)
     assert to_json(read(Calibration, models / "calibration.json")) == to_json(result)
     assert sorted(path.name for path in models.glob("*.json")) == [
-        "calibration.json", "ensemble.json",
-    ]  # fmt: skip
+        "calibration.json",
+        "ensemble.json",
+    ]
 
 
 def test_a_calibration_of_other_weights_is_neither_installed_nor_used(
@@ -149,4 +149,4 @@ def test_the_shipped_calibration_is_of_the_shipped_weights() -> None:
     assert found.reported is not None
     assert found.reported.ece_after.value < found.reported.ece_before.value
     assert found.reported.log_loss_after.value < found.reported.log_loss_before.value
-    assert read_ensemble().note == found.note
+    assert read_ensemble().bands.note == found.note

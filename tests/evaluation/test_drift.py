@@ -28,7 +28,7 @@ from detector.evaluation.drift import (
 from detector.evaluation.result import Distribution, Estimate, Evaluation, read, write
 from detector.figures.drift import psi_chart, shares_chart
 from detector.library.store import Library
-from tests.helpers.apptest import opened, words
+from tests.helpers.apptest import open_page, words
 from tests.helpers.examples import Drawn, example
 from tests.helpers.measured import evaluation, metrics, reference
 
@@ -137,8 +137,9 @@ def test_measures_that_one_side_lacks_are_left_out() -> None:
 def test_the_interval_of_a_difference_by_hand() -> None:
     # Zou and Donner: the sides are joined by their squares.
     found = difference(Estimate(0.9, 0.87, 0.92), Estimate(0.8, 0.76, 0.83))
-    assert found == pytest.approx((-0.1 - (0.04**2 + 0.02**2) ** 0.5,
-                                   -0.1 + (0.03**2 + 0.03**2) ** 0.5))  # fmt: skip
+    assert found == pytest.approx(
+        (-0.1 - (0.04**2 + 0.02**2) ** 0.5, -0.1 + (0.03**2 + 0.03**2) ** 0.5)
+    )
     assert difference(Estimate(None, None, None), Estimate(0.8, 0.7, 0.9)) is None
 
 
@@ -172,8 +173,9 @@ def fill(library: Library, count: int, **kind: Any) -> None:
     now = datetime.datetime.now(datetime.UTC)
     for number in range(count):
         made = (now - datetime.timedelta(days=number)).isoformat(timespec="seconds")
-        library.add(example(f"{number}.mp4", seed=number, frames=3, faces=1, created=made, **kind),
-                  Drawn())  # fmt: skip
+        library.add(
+            example(f"{number}.mp4", seed=number, frames=3, faces=1, created=made, **kind), Drawn()
+        )
 
 
 def test_measures_of_the_library(database_url: str) -> None:
@@ -252,9 +254,12 @@ def test_the_command_refuses_what_it_cannot_compare_with(
 
 
 def test_a_labelled_folder_against_the_last_evaluation(
-    engine: Engine, tmp_path: Path, portraits: dict[str, Path], capsys: pytest.CaptureFixture[str],
+    engine: Engine,
+    tmp_path: Path,
+    portraits: dict[str, Path],
+    capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     for number, path in enumerate(portraits.values()):
         folder = tmp_path / "data" / ("fake" if number % 2 else "real")
         folder.mkdir(parents=True, exist_ok=True)
@@ -294,14 +299,14 @@ def test_the_page_compares_only_once_it_is_opened(monkeypatch: pytest.MonkeyPatc
         fill(library, 25)
     asked = []
     monkeypatch.setattr(Library, "measures", lambda *_: asked.append(1))
-    assert not opened("library").exception
+    assert not open_page("library").exception
     assert asked == []
 
 
 def test_the_page_shows_a_sentence_for_each_measure() -> None:
     with Library.open() as library:
         fill(library, 25)
-    app = opened("library")
+    app = open_page("library")
     app.session_state["drift"] = True
     app.run()
     assert not app.exception

@@ -21,13 +21,8 @@ from detector.evaluation.evaluate import (
 from detector.evaluation.result import AggregationScore, Estimate, Evaluation, Metrics, to_json
 from detector.evaluation.scores import LabelledScores
 from detector.models.spec import read_ensemble
-from tests.helpers.labelled_faces import made_labelled, made_scores
+from tests.helpers.labelled_faces import made_scores
 from tests.helpers.stand_ins import BrightnessScorer
-
-
-@pytest.fixture(scope="module")
-def labelled(tmp_path_factory: pytest.TempPathFactory) -> Labelled:
-    return made_labelled(tmp_path_factory.mktemp("labelled"))
 
 
 def measured(labelled: Labelled, scores: LabelledScores, **more: int) -> Evaluation:
@@ -78,8 +73,9 @@ def test_every_interval_holds_its_value(result: Evaluation) -> None:
 
 def test_each_set_and_method_has_its_own_numbers(result: Evaluation) -> None:
     assert [(group.name, group.metrics.real) for group in result.by_set] == [
-        ("first", 50), ("second", 50),
-    ]  # fmt: skip
+        ("first", 50),
+        ("second", 50),
+    ]
     assert [group.name for group in result.by_method] == ["blend", "swap"]
     for group in result.by_method:
         assert group.metrics.level == "clip"
@@ -93,8 +89,12 @@ def test_curves_and_references(result: Evaluation) -> None:
         assert list(curve.x) == sorted(curve.x)
     assert sum(part.count for part in result.reliability) == 200
     assert {part.name for part in result.reference} == {
-        "logit", "size", "sharpness", "brightness", "disagreement",
-    }  # fmt: skip
+        "logit",
+        "size",
+        "sharpness",
+        "brightness",
+        "disagreement",
+    }
     for part in result.reference:
         assert part.count == 600
         assert len(part.quantiles) == 101

@@ -68,9 +68,12 @@ def test_what_is_on_the_wrong_side_is_listed(
 ) -> None:
     seen: list[tuple[int, int]] = []
     found = find_failures(
-        Always(logit), Settings(frames=6), files=files, alterations=(ORIGINAL,),
+        Always(logit),
+        Settings(frames=6),
+        files=files,
+        alterations=(ORIGINAL,),
         on_progress=lambda *at: seen.append(at),
-    )  # fmt: skip
+    )
     assert [(f.title, f.manipulated, f.band) for f in found.failures] == expected
     assert found.failures[0].logit == pytest.approx(logit, abs=1e-4)
     assert (found.unaltered, found.manipulated, found.abstained, found.failed) == (1, 1, 1, 0)
@@ -103,9 +106,11 @@ def test_every_shipped_sample_is_looked_at() -> None:
 
 
 def test_the_command_writes_what_it_found(
-    files: tuple[Shipped, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    files: tuple[Shipped, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+) -> None:
     monkeypatch.setattr("detector.analysis.engine.Engine", lambda: Always(9.0))
     monkeypatch.setattr(known_failures, "shipped", lambda: files[:1])
     out = tmp_path / "failures.json"

@@ -53,11 +53,21 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in entry["networks"]:
         torch.manual_seed(5)
         network = FaceNetwork(name).eval()
-        meta = {"arch": name, "version": "t1", "input_size": str(SIDE), "crop_factor": "1.15",
-                "mean": "0.5,0.5,0.5", "std": "0.5,0.5,0.5"}  # fmt: skip
+        meta = {
+            "arch": name,
+            "version": "t1",
+            "input_size": str(SIDE),
+            "crop_factor": "1.15",
+            "mean": "0.5,0.5,0.5",
+            "std": "0.5,0.5,0.5",
+        }
         save_file(network.state_dict(), folder / f"{name}.safetensors", meta)
-        entry["networks"][name] = {"file": f"{name}.safetensors", "weight": 0.5, "temperature": 1,
-                                   "sha256": sha256_of(folder / f"{name}.safetensors")}  # fmt: skip
+        entry["networks"][name] = {
+            "file": f"{name}.safetensors",
+            "weight": 0.5,
+            "temperature": 1,
+            "sha256": sha256_of(folder / f"{name}.safetensors"),
+        }
     (folder / "ensemble.json").write_text(json.dumps(entry))
     return folder
 
@@ -98,8 +108,11 @@ def test_all_but_the_last_layers_are_int8_and_agree(ensemble: EnsembleSpec, name
 
     model, restored = quantize(ensemble.network(name), noise(16))
     assert not restored
-    layers = [op for op in model.get_ordered_ops()
-              if op.get_type_name() in ("Convolution", "GroupConvolution", "MatMul")]  # fmt: skip
+    layers = [
+        op
+        for op in model.get_ordered_ops()
+        if op.get_type_name() in ("Convolution", "GroupConvolution", "MatMul")
+    ]
 
     def eight_bit(op: Any) -> bool:
         """Are its weights stored as int8?"""
@@ -149,9 +162,12 @@ def test_calibration_shows_untouched_blended_and_worn_faces(
 
 
 def test_the_command_installs_models_tied_to_their_weights(
-    few_samples: None, models: Path, labelled: Path, capsys: pytest.CaptureFixture[str],
+    few_samples: None,
+    models: Path,
+    labelled: Path,
+    capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
-) -> None:  # fmt: skip
+) -> None:
     folder = tmp_path / "models"
     folder.mkdir()
     for file in models.iterdir():
@@ -165,9 +181,14 @@ def test_the_command_installs_models_tied_to_their_weights(
     assert "ensemble: frame AUC" in printed
     assert "grid_brbk7n.mp4" in printed
     assert sorted(file.name for file in folder.iterdir()) == [
-        "ensemble.json", "resnet50-int8.bin", "resnet50-int8.xml", "resnet50.safetensors",
-        "xception-int8.bin", "xception-int8.xml", "xception.safetensors",
-    ]  # fmt: skip
+        "ensemble.json",
+        "resnet50-int8.bin",
+        "resnet50-int8.xml",
+        "resnet50.safetensors",
+        "xception-int8.bin",
+        "xception-int8.xml",
+        "xception.safetensors",
+    ]
     ensemble = read_ensemble(folder / "ensemble.json")
     assert has_int8(ensemble)
     assert all(n.int8 is not None and n.int8.of == n.sha256 for n in ensemble.networks)
@@ -209,8 +230,9 @@ def test_installed_models_are_compared_again(
     file.write_text(json.dumps(shipped | {"samples": []}))
     report = quantization.compare_again(ASSETS / "models")
     assert [sample.name for sample in report.samples] == [
-        "grid_brbk7n.mp4", "noface_intel_cars.mp4",
-    ]  # fmt: skip
+        "grid_brbk7n.mp4",
+        "noface_intel_cars.mp4",
+    ]
     assert report.samples[0].band == report.samples[0].band_int8 == "little"
     assert report.samples[1].mean is None
     assert report.networks["ensemble"].auc == shipped["networks"]["ensemble"]["auc"]
@@ -219,8 +241,19 @@ def test_installed_models_are_compared_again(
 
 @pytest.mark.parametrize(("auc_int8", "fine"), [(0.990, True), (0.986, True), (0.9849, False)])
 def test_the_loss_of_auc_is_limited(auc_int8: float, fine: bool) -> None:
-    report = Quantization({}, {}, {}, {}, {}, 1, "", (), "DFDC, test", 9,
-                          {"ensemble": NetworkAgreement(0.1, 0.2, 0.990, auc_int8)})  # fmt: skip
+    report = Quantization(
+        {},
+        {},
+        {},
+        {},
+        {},
+        1,
+        "",
+        (),
+        "DFDC, test",
+        9,
+        {"ensemble": NetworkAgreement(0.1, 0.2, 0.990, auc_int8)},
+    )
     if fine:
         refuse_if_worse(report)
     else:

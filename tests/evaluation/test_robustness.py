@@ -16,13 +16,8 @@ from detector.evaluation.robustness import robustness, score_alterations
 from detector.evaluation.scores import LabelledScores
 from detector.models.spec import read_ensemble
 from detector.result import AbstainReason, BandThresholds
-from tests.helpers.labelled_faces import made_labelled, made_scores
+from tests.helpers.labelled_faces import made_scores
 from tests.helpers.stand_ins import BrightnessScorer
-
-
-@pytest.fixture(scope="module")
-def labelled(tmp_path_factory: pytest.TempPathFactory) -> Labelled:
-    return made_labelled(tmp_path_factory.mktemp("labelled"))
 
 
 def altered() -> dict[str, LabelledScores]:
@@ -75,9 +70,11 @@ def test_where_abstaining_does_not_help_it_is_said(labelled: Labelled) -> None:
     state = np.where(worn.clips["state"] == "", "heavily_recompressed", "")
     wrong = dataclasses.replace(worn, clips=worn.clips.assign(state=state))
     result = abstention(
-        labelled, {"original": scores["original"], "h264-crf40": wrong}, BrightnessScorer(),
+        labelled,
+        {"original": scores["original"], "h264-crf40": wrong},
+        BrightnessScorer(),
         resamples=20,
-    )  # fmt: skip
+    )
     assert result.notes[-1].startswith("Not lowered among: H.264, CRF 40;")
 
 

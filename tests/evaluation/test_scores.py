@@ -15,7 +15,7 @@ import pytest
 from detector.analysis.engine import Engine
 from detector.analysis.scan import scan
 from detector.datasets.labelled import open_labelled
-from detector.datasets.pictures import crop_from_frame, face_of_crop, read_picture
+from detector.datasets.pictures import crop_for_ensemble, face_of_crop, read_picture
 from detector.errors import EvaluationError
 from detector.evaluation.alterations import ALTERATIONS
 from detector.evaluation.scores import score_labelled
@@ -37,7 +37,7 @@ def test_crops_are_scored_as_they_are(tmp_path: Path) -> None:
     assert engine.brightness.batches == [5]
     assert list(scores.clips["label"].sort_index()) == [0, 0, 0, 1, 1]
     for row in labelled.rows.itertuples():
-        crop = crop_from_frame(read_picture(tmp_path / row.path), 1.15, read_ensemble())
+        crop = crop_for_ensemble(read_picture(tmp_path / row.path), 1.15, read_ensemble())
         face = scores.faces[scores.faces["clip"] == row.clip].iloc[0]
         expected = BrightnessScorer().logits(crop[None])["xception"][0]
         assert face["xception"] == pytest.approx(float(expected))
@@ -77,9 +77,10 @@ def test_an_alteration_that_fails_is_counted_and_leaves_nothing(
 def test_whole_clips_go_through_the_whole_pipeline(tmp_path: Path, engine: Engine) -> None:
     """And what cannot be decoded, or shows no face, is counted."""
     for name, folder in (
-        ("grid_two_faces_lbbc2a_lbax4n", "real"), ("demo_selfblend_hopper", "fake"),
+        ("grid_two_faces_lbbc2a_lbax4n", "real"),
+        ("demo_selfblend_hopper", "fake"),
         ("noface_nasa_webb_mirror", "real"),
-    ):  # fmt: skip
+    ):
         (tmp_path / folder).mkdir(exist_ok=True)
         shutil.copy(ASSETS / "samples" / f"{name}.mp4", tmp_path / folder)
     (tmp_path / "real" / "damaged.mp4").write_bytes(b"no clip at all")
@@ -91,8 +92,10 @@ def test_whole_clips_go_through_the_whole_pipeline(tmp_path: Path, engine: Engin
     two = "real/grid_two_faces_lbbc2a_lbax4n"
     assert scores.faces[scores.faces["clip"] == two]["track"].nunique() == 2
     table = scores.per_clip(scores.logits(read_ensemble()), "median").set_index("clip")
-    for clip, path in ((two, "grid_two_faces_lbbc2a_lbax4n"),
-                       ("fake/demo_selfblend_hopper", "demo_selfblend_hopper")):  # fmt: skip
+    for clip, path in (
+        (two, "grid_two_faces_lbbc2a_lbax4n"),
+        ("fake/demo_selfblend_hopper", "demo_selfblend_hopper"),
+    ):
         found = scan(ASSETS / "samples" / f"{path}.mp4", Settings(frames=5), engine)
         if found.finding.logit is not None:
             assert table.loc[clip, "logit"] == pytest.approx(found.finding.logit, abs=1e-3)
@@ -132,7 +135,7 @@ def test_crops_are_cut_to_the_factor_of_the_networks(factor: float, side: int) -
     picture = np.zeros((476, 476, 3), np.uint8)
     edge = (476 - side) // 2
     picture[edge : 476 - edge, edge : 476 - edge] = 200
-    crop = crop_from_frame(picture, factor, read_ensemble())
+    crop = crop_for_ensemble(picture, factor, read_ensemble())
     assert crop.shape == (304, 304, 3)
     assert crop[3:-3, 3:-3].min() == 200
     assert face_of_crop(picture, factor).size == pytest.approx(476 / factor)

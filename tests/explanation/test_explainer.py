@@ -1,4 +1,4 @@
-"""The same in parallel, stoppable, honest about its cost, and plain about what is not there."""
+"""The explainer: parallel calls, progress, stopping, estimates, and what does not exist."""
 
 from __future__ import annotations
 
@@ -9,27 +9,21 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from detector.errors import Cancelled, ExplanationError
+from detector.errors import ExplanationError
 from detector.explanation.explainer import Explainer
+from detector.explanation.methods.grad_cam import GradCam
 from detector.explanation.methods.guided_grad_cam import GuidedGradCam
 from detector.explanation.methods.integrated_gradients import IntegratedGradients
 from detector.explanation.methods.occlusion import Occlusion
-from detector.explanation.methods.registry import GRAD_CAM, METHODS
-from detector.models.networks.registry import ENSEMBLE
 from tests.helpers.crops import blended, crop_of, original
-
-
-@pytest.fixture(scope="module")
-def explainer() -> Explainer:
-    return Explainer.load()
 
 
 def test_parallel_explanations_equal_serial_ones(explainer: Explainer) -> None:
     """Hooks on one shared model would mix activations and gradients of different crops."""
     crops = [original(), blended(), crop_of("grid_bbaf2n", 1.0)]
     methods = [
-        (GRAD_CAM, "resnet50:48"),
-        (GRAD_CAM, "resnet50:7"),
+        (GradCam.name, "resnet50:48"),
+        (GradCam.name, "resnet50:7"),
         (GuidedGradCam.name, None),
         (IntegratedGradients.name, None),
     ]
@@ -72,49 +66,19 @@ def test_the_same_process_shares_one_explainer() -> None:
     assert len({id(entry) for entry in found}) == 1
 
 
-@pytest.mark.parametrize("method", list(METHODS))
-@pytest.mark.parametrize("network", ["resnet50", ENSEMBLE])
-def test_progress_rises_to_1(explainer: Explainer, method: str, network: str) -> None:
-    if network == ENSEMBLE and METHODS[method].slow:
-        network = "resnet50"
-    seen: list[float] = []
-    explainer.attribute(blended(), method, network, progress=seen.append, steps=5, windows=3)
-    assert seen == sorted(seen)
-    assert seen[-1] == pytest.approx(1.0)
-    assert seen[0] > 0
-    assert len(seen) >= (4 if METHODS[method].slow else 1)
-
-
-@pytest.mark.parametrize("method", list(METHODS))
-def test_cancelling_stops_soon(explainer: Explainer, method: str) -> None:
-    asked: list[int] = []
-
-    def cancelled() -> bool:
-        asked.append(1)
-        return len(asked) > 2
-
-    with pytest.raises(Cancelled, match="stopped"):
-        explainer.attribute(
-            blended(),
-            method,
-            ENSEMBLE if METHODS[method].layered else "resnet50",
-            cancelled=cancelled,
-            steps=20,
-            windows=9,
-        )
-    assert len(asked) == 3
-
-
 def test_estimates_follow_the_cost_of_a_method(explainer: Explainer) -> None:
     def estimate(method: str, **settings: int) -> float:
         return explainer.estimate_seconds(method, "resnet50", **settings)
 
     assert (
-        0 < estimate(GRAD_CAM) < estimate(GuidedGradCam.name) < estimate(IntegratedGradients.name)
+        0
+        < estimate(GradCam.name)
+        < estimate(GuidedGradCam.name)
+        < estimate(IntegratedGradients.name)
     )
     assert estimate(IntegratedGradients.name, steps=64) > 1.8 * estimate(IntegratedGradients.name)
     assert estimate(Occlusion.name, windows=20) > 2 * estimate(Occlusion.name, windows=11)
-    assert Occlusion().passes(304, 11) > 11 * 11
+    assert Occlusion().passes(304, {"windows": 11}) > 11 * 11
 
 
 @pytest.mark.parametrize(
@@ -140,4 +104,11 @@ def test_what_does_not_exist_says_what_does(explainer: Explainer, asked: dict, s
 
 def test_a_crop_of_another_size_is_refused(explainer: Explainer) -> None:
     with pytest.raises(ExplanationError, match="cut it from its frame again"):
-        explainer.attribute(original()[:64, :64], GRAD_CAM, "resnet50")
+        explainer.attribute(original()[:64, :64], GradCam.name, "resnet50")
+
+
+def test_a_setting_that_no_method_has_is_a_programming_error(explainer: Explainer) -> None:
+    with pytest.raises(TypeError, match="'step'; there are: steps, windows"):
+        explainer.attribute(original(), "integrated-gradients", step=3)
+    with pytest.raises(TypeError, match="no method has a setting"):
+        explainer.estimate_seconds("occlusion", "resnet50", window=3)

@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 
 from detector.errors import Cancelled, ExplanationError
+from detector.explanation.blur import blurred
 from detector.explanation.explainer import Explainer
 from detector.explanation.faithfulness import SHARES, Faithfulness, faithfulness, passes
-from detector.explanation.methods.base import ProgressForward, blurred
+from detector.explanation.methods.grad_cam import GradCam
 from detector.explanation.methods.integrated_gradients import IntegratedGradients
-from detector.explanation.methods.registry import GRAD_CAM
+from detector.explanation.progress import ProgressForward
 from detector.explanation.result import Explanation
 from tests.helpers.crops import as_tensor, blended
 
@@ -69,7 +70,7 @@ def map_of(kind: str) -> np.ndarray:
     return values
 
 
-def explained(values: np.ndarray, method: str = GRAD_CAM) -> Explanation:
+def explained(values: np.ndarray, method: str = GradCam.name) -> Explanation:
     return Explanation(method, "resnet50", (), values, 1.0, None, None)
 
 
@@ -170,11 +171,11 @@ def test_the_same_seed_gives_the_same_result(crop: np.ndarray) -> None:
 def test_random_curves_are_made_once_for_all_maps_of_a_crop(crop: np.ndarray) -> None:
     explainer = KnownExplainer()
     faithfulness(explainer, crop, explained(map_of("right")))  # type: ignore[arg-type]
-    assert explainer.passed == passes(GRAD_CAM)
+    assert explainer.passed == passes(GradCam.name)
     faithfulness(explainer, crop, explained(map_of("wrong")))  # type: ignore[arg-type]
-    assert explainer.passed == passes(GRAD_CAM) + len(SHARES)
+    assert explainer.passed == passes(GradCam.name) + len(SHARES)
     faithfulness(explainer, crop[::-1].copy(), explained(map_of("wrong")))  # type: ignore[arg-type]
-    assert explainer.passed == 2 * passes(GRAD_CAM) + len(SHARES)
+    assert explainer.passed == 2 * passes(GradCam.name) + len(SHARES)
 
 
 def test_infidelity_tells_a_right_map_from_a_wrong_one(crop: np.ndarray) -> None:
@@ -204,7 +205,7 @@ def test_infidelity_is_for_maps_in_units_of_the_logit(crop: np.ndarray) -> None:
     assert found.describe()["infidelity"] is None
 
 
-@pytest.mark.parametrize("method", [GRAD_CAM, IntegratedGradients.name])
+@pytest.mark.parametrize("method", [GradCam.name, IntegratedGradients.name])
 def test_progress_rises_to_1(crop: np.ndarray, method: str) -> None:
     seen: list[float] = []
     explainer = KnownExplainer()
@@ -249,7 +250,7 @@ def test_bad_input(crop: np.ndarray, shape: tuple, settings: dict, says: str) ->
 
 def test_a_true_explanation_can_be_tested() -> None:
     explainer = Explainer.load()
-    explanation = explainer.attribute(blended(), GRAD_CAM, "resnet50")
+    explanation = explainer.attribute(blended(), GradCam.name, "resnet50")
     found = faithfulness(explainer, blended(), explanation, orders=1)
     assert found.logits[0] == pytest.approx(explanation.logit, abs=1e-3)
     assert np.isfinite(found.random_logits).all()

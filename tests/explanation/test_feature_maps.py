@@ -20,11 +20,6 @@ from detector.models.spec import read_ensemble
 from tests.helpers.crops import blended, original
 
 
-@pytest.fixture(scope="module")
-def explainer() -> Explainer:
-    return Explainer.load()
-
-
 def by_hand(name: str, steps: dict[str, Callable[[dict[str, Tensor]], Tensor]]) -> dict:
     """Outputs put together from the raw modules' outputs, without Captum and without activations.
 

@@ -1,4 +1,4 @@
-"""An explanation drawn, described and written."""
+"""An explanation is drawn, described and saved as what it is."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import io
 import numpy as np
 import pytest
 
+from detector.explanation.methods.grad_cam import GradCam
 from detector.explanation.methods.integrated_gradients import IntegratedGradients
-from detector.explanation.methods.registry import GRAD_CAM
 from detector.explanation.result import Explanation
 from tests.helpers.crops import original
 
@@ -18,7 +18,7 @@ def explanation() -> Explanation:
     values = np.zeros((304, 304), np.float32)
     values[100:140, 100:140] = 2
     values[200:210, 200:210] = -1
-    return Explanation(GRAD_CAM, "resnet50", ("resnet50:48",), values, 1.5, None, None)
+    return Explanation(GradCam.name, "resnet50", ("resnet50:48",), values, 1.5, None, None)
 
 
 def test_overlay_is_red_for_and_blue_against(explanation: Explanation) -> None:

@@ -13,11 +13,6 @@ from detector.models.ensemble import probability
 from tests.helpers.crops import blended, original
 
 
-@pytest.fixture(scope="module")
-def explainer() -> Explainer:
-    return Explainer.load()
-
-
 @pytest.mark.parametrize(
     ("network", "addresses"),
     [

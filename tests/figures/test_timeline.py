@@ -33,8 +33,12 @@ def test_every_point_is_a_face_with_its_score(analysis: Analysis) -> None:
     drawn = lines(timeline(analysis.frames, BANDS))
     assert set(drawn) == {"Face 1", "Face 2", "Face 3"}
     for track, line in ((1, drawn["Face 1"]), (2, drawn["Face 2"]), (3, drawn["Face 3"])):
-        faces = [(frame, face) for frame in analysis.frames for face in frame.faces
-                 if face.track == track]  # fmt: skip
+        faces = [
+            (frame, face)
+            for frame in analysis.frames
+            for face in frame.faces
+            if face.track == track
+        ]
         assert list(line.x) == [frame.time for frame, _ in faces]
         assert list(line.y) == [on_axis(face.logit, BANDS) for _, face in faces]
         assert [text.split("score ")[1] for text in line.text] == [
@@ -52,8 +56,12 @@ def test_points_are_drawn_so_that_a_click_can_choose_them(analysis: Analysis) ->
 
 def test_points_wear_the_colour_of_their_band(analysis: Analysis) -> None:
     line = lines(timeline(analysis.frames, BANDS))["Face 1"]
-    expected = [BAND_COLOURS[BANDS.band_of(face.logit)] for frame in analysis.frames
-                for face in frame.faces if face.track == 1]  # fmt: skip
+    expected = [
+        BAND_COLOURS[BANDS.band_of(face.logit)]
+        for frame in analysis.frames
+        for face in frame.faces
+        if face.track == 1
+    ]
     assert list(line.marker.color) == expected
     assert len(set(expected)) > 1
 

@@ -6,7 +6,7 @@ import pytest
 
 from detector.figures.training import METRIC_TITLES, importance_chart, learning_curve, trials_chart
 from detector.files import ASSETS
-from detector.training.curve_summary import read_curve
+from detector.training.curve_summary import summarise_curve
 from detector.training.history import EpochRow, History, Scores, read_histories
 from detector.training.summaries import Trial, TuningSummary
 
@@ -14,13 +14,18 @@ from detector.training.summaries import Trial, TuningSummary
 def history(validation: list[float], train: list[float], f1: list[float]) -> History:
     rows = tuple(
         EpochRow(
-            epoch=place + 1, step=place, samples=place, seconds=place, learning_rate=1e-4,
+            epoch=place + 1,
+            step=place,
+            samples=place,
+            seconds=place,
+            learning_rate=1e-4,
             train=Scores(focal_loss=train[place] / 4, log_loss=train[place], f1=0.7),
-            validation=Scores(focal_loss=validation[place] / 4, log_loss=validation[place],
-                              f1=f1[place]),
+            validation=Scores(
+                focal_loss=validation[place] / 4, log_loss=validation[place], f1=f1[place]
+            ),
         )
         for place in range(len(validation))
-    )  # fmt: skip
+    )
     return History(name="run", rows=rows)
 
 
@@ -40,7 +45,7 @@ def history(validation: list[float], train: list[float], f1: list[float]) -> His
 def test_the_sentences_follow_the_numbers(
     run: History, said: list[str], not_said: list[str]
 ) -> None:
-    text = " ".join(read_curve(run))
+    text = " ".join(summarise_curve(run))
     assert [part for part in said if part not in text] == []
     assert [part for part in not_said if part in text] == []
 
@@ -51,8 +56,9 @@ def test_curves_show_the_shipped_numbers(metric: str) -> None:
     assert shipped
     for run in shipped:
         figure = learning_curve([run], metric)
-        wanted = [value for row in run.rows
-                  if (value := getattr(row.validation, metric)) is not None]  # fmt: skip
+        wanted = [
+            value for row in run.rows if (value := getattr(row.validation, metric)) is not None
+        ]
         drawn = [trace for trace in figure.data if trace.name == "Validation"]
         assert list(drawn[0].y) == wanted if wanted else drawn == []
 
@@ -63,8 +69,9 @@ def test_trials_and_their_importance_are_drawn() -> None:
         Trial(1, "complete", 0.7, {"gamma": 2.0, "alpha": "0.25"}, (0.7,), 1.0),
         Trial(2, "failed", None, {"gamma": 3.0, "alpha": "none"}, (), 1.0),
     )
-    study = TuningSummary("study", "validation AUC", True, "small", {}, trials, 1,
-                          {"gamma": 0.8, "alpha": 0.2})  # fmt: skip
+    study = TuningSummary(
+        "study", "validation AUC", True, "small", {}, trials, 1, {"gamma": 0.8, "alpha": 0.2}
+    )
     lines = trials_chart(study).data[0]
     by_label = {dimension.label: dimension for dimension in lines.dimensions}
     assert list(by_label["gamma"]["values"]) == [1.0, 2.0]

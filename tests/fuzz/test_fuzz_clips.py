@@ -37,8 +37,13 @@ FIRST = int(os.environ.get("VERIFRAME_FUZZ_FIRST", "0"))
 SLOWEST = 20.0  # seconds for one file
 MOST_MEMORY = 2 << 30
 # What a file did to the decoder that this cannot mend, only survive: it says so.
-_SURVIVED = ("made the decoder fail", "made no progress", "more computing time", "answer nonsense",
-             "unexpected error")  # fmt: skip
+_SURVIVED = (
+    "made the decoder fail",
+    "made no progress",
+    "more computing time",
+    "answer nonsense",
+    "unexpected error",
+)
 
 FOUND = sorted((Path(__file__).parent / "found").iterdir())  # files that once did harm
 
@@ -59,7 +64,14 @@ def outcomes(folder: Path, first: int, seconds: float) -> Iterator[dict]:
     """What came of one file after the other, for so long; a crash or a hang is an outcome too."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
-        command = [sys.executable, "-m", "tests.fuzz.decode_many", str(folder), str(first), "9" * 9]
+        command = [
+            sys.executable,
+            "-m",
+            "tests.helpers.decode_many",
+            str(folder),
+            str(first),
+            "9" * 9,
+        ]
         reader = subprocess.Popen(
             command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0
         )
@@ -75,8 +87,12 @@ def outcomes(folder: Path, first: int, seconds: float) -> Iterator[dict]:
                 piece = reader.stdout.read(1 << 16)
                 if not piece:
                     status = reader.wait()
-                    yield {"number": current, "outcome": f"!it ended with {status}",
-                           "seconds": 0, "memory": 0}  # fmt: skip
+                    yield {
+                        "number": current,
+                        "outcome": f"!it ended with {status}",
+                        "seconds": 0,
+                        "memory": 0,
+                    }
                     break
                 *lines, rest = (rest + piece).split(b"\n")
                 for line in lines:

@@ -25,32 +25,60 @@ from hypothesis import strategies as st
 
 from detector.analysis import verify
 from detector.errors import DetectorError, LibraryError, ReportError, ResultError
-from detector.library import store as module
+from detector.library import rows
 from detector.library.store import Library
 from detector.library.types import FRAME_SORTS, LIBRARY_SORTS, FrameFilter, LibraryFilter
 from detector.limits import Limits
 from detector.report import export, tables
 from detector.result import Analysis
-from tests.helpers.apptest import opened, words
+from tests.helpers.apptest import open_page, words
 from tests.helpers.examples import Drawn, example
 
 EXAMPLES = int(os.environ.get("VERIFRAME_FUZZ_EXAMPLES", "150"))
 FUZZ = settings(
-    max_examples=EXAMPLES, deadline=None, derandomize="VERIFRAME_FUZZ_EXAMPLES" not in os.environ,
-    suppress_health_check=list(HealthCheck), database=None,
-)  # fmt: skip
+    max_examples=EXAMPLES,
+    deadline=None,
+    derandomize="VERIFRAME_FUZZ_EXAMPLES" not in os.environ,
+    suppress_health_check=list(HealthCheck),
+    database=None,
+)
 FEWER = settings(FUZZ, max_examples=EXAMPLES // 5)  # each opens a library anew
 
 WHOLE = json.loads(export.to_json(example(frames=3)))
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=40)
-    | st.sampled_from([0, -1, 2**31, 2**63, -(2**63), 2**64, 10**400, 1e308, math.nan, "0", "NaN",
-                       "../../x", "<script>alert(1)</script>", "\x00", "\ud800", "9" * 5000,
-                       "0001-01-01", "10000-01-01T00:00:00", "=1+1"]),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner,
-                                                                max_size=4),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=40)
+    | st.sampled_from(
+        [
+            0,
+            -1,
+            2**31,
+            2**63,
+            -(2**63),
+            2**64,
+            10**400,
+            1e308,
+            math.nan,
+            "0",
+            "NaN",
+            "../../x",
+            "<script>alert(1)</script>",
+            "\x00",
+            "\ud800",
+            "9" * 5000,
+            "0001-01-01",
+            "10000-01-01T00:00:00",
+            "=1+1",
+        ]
+    ),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4)
+    ),
     max_leaves=8,
-)  # fmt: skip
+)
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -174,12 +202,33 @@ COLUMNS = [
                                       "usable", "left", "disagree")
 ]  # fmt: skip
 CELLS = (
-    st.none() | st.integers(-(2**63), 2**63 - 1) | st.floats() | st.binary(max_size=60)
+    st.none()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats()
+    | st.binary(max_size=60)
     | st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
-    | st.sampled_from(["[]", "{}", "null", "[1]", '{"a":1}', "[" * 5000, "1e999", 1e300,
-                       253402300800, "../library.sqlite", "..", ".", "", zlib.compress(b"{}"),
-                       zlib.compress(bytes(1 << 20)), b"\xff\xd8\xff\xe0", ""])
-)  # fmt: skip
+    | st.sampled_from(
+        [
+            "[]",
+            "{}",
+            "null",
+            "[1]",
+            '{"a":1}',
+            "[" * 5000,
+            "1e999",
+            1e300,
+            253402300800,
+            "../library.sqlite",
+            "..",
+            ".",
+            "",
+            zlib.compress(b"{}"),
+            zlib.compress(bytes(1 << 20)),
+            b"\xff\xd8\xff\xe0",
+            "",
+        ]
+    )
+)
 
 
 def use(library: Library) -> None:
@@ -187,17 +236,25 @@ def use(library: Library) -> None:
     looks: list[Callable[[], object]] = [
         lambda: library.search().items,
         lambda: library.search(LibraryFilter(text="clip", tags=("one",))).items,
-        library.tags, library.size, library.model_versions, library.ids,
+        library.tags,
+        library.size,
+        library.model_versions,
+        library.ids,
         lambda: library.frames(FrameFilter()).items,
         lambda: list(library.every_frame()),
         lambda: library.scores(FrameFilter()),
         lambda: library.frames(FrameFilter(analyses=[1]), sort="-score").items,
-        lambda: library.summary(1), lambda: library.get(1), lambda: library.clip(1),
+        lambda: library.summary(1),
+        lambda: library.get(1),
+        lambda: library.clip(1),
         lambda: library.pictured(1),
-        lambda: library.pictures(1).frame(0), lambda: library.pictures(1).face(0, 1),
-        lambda: library.tag([1], "more"), lambda: library.set_note(1, "new"),
-        lambda: library.add(example(seed=3)), lambda: library.delete([1]),
-    ]  # fmt: skip
+        lambda: library.pictures(1).frame(0),
+        lambda: library.pictures(1).face(0, 1),
+        lambda: library.tag([1], "more"),
+        lambda: library.set_note(1, "new"),
+        lambda: library.add(example(seed=3)),
+        lambda: library.delete([1]),
+    ]
     for look in looks:
         try:
             look()
@@ -269,7 +326,7 @@ def test_a_document_that_unpacks_to_much_is_not_unpacked(
     path = tmp_path / "library.sqlite"
     with Library.open(path) as library:
         id = library.add(example())
-        monkeypatch.setattr(module, "_MOST_JSON", 1 << 20)
+        monkeypatch.setattr(rows, "_MOST_JSON", 1 << 20)
         packed = zlib.compress(bytes(64 << 20), 9)
         connection = sqlite3.connect(path)
         connection.execute("UPDATE document SET json = ?", (packed,))
@@ -296,21 +353,33 @@ def test_a_full_library_refuses_one_more(tmp_path: Path, monkeypatch: pytest.Mon
 
 @FEWER
 @given(
-    text=st.text(max_size=200), sha256=st.none() | st.text(max_size=70),
+    text=st.text(max_size=200),
+    sha256=st.none() | st.text(max_size=70),
     tags=st.lists(st.text(max_size=100), max_size=3),
     ids=st.none() | st.lists(st.integers(-(2**70), 2**70), max_size=4),
     bands=st.lists(st.sampled_from(["little", "some", "nothing", "", "💥"]), max_size=2),
     length=st.tuples(*[st.none() | st.floats()] * 2),
     faces=st.tuples(*[st.none() | st.integers()] * 2),
     sort=st.sampled_from([*LIBRARY_SORTS, "-score", "", "-", "1; DROP TABLE analysis"]),
-    page=st.integers(), note=st.text(max_size=200),
-)  # fmt: skip
+    page=st.integers(),
+    note=st.text(max_size=200),
+)
 def test_whatever_is_searched_for_and_written(
-    fuzzed_library: Library, text: str, sha256: str | None, tags: list[str], ids: list[int] | None,
-    bands: list[str], length: Any, faces: Any, sort: str, page: int, note: str,
-) -> None:  # fmt: skip
-    wanted = LibraryFilter(text=text, sha256=sha256, tags=tags, ids=ids, bands=bands, length=length,
-                           faces=faces)  # fmt: skip
+    fuzzed_library: Library,
+    text: str,
+    sha256: str | None,
+    tags: list[str],
+    ids: list[int] | None,
+    bands: list[str],
+    length: Any,
+    faces: Any,
+    sort: str,
+    page: int,
+    note: str,
+) -> None:
+    wanted = LibraryFilter(
+        text=text, sha256=sha256, tags=tags, ids=ids, bands=bands, length=length, faces=faces
+    )
     acts: list[Callable[[], object]] = [
         lambda: fuzzed_library.search(wanted, sort=sort, page=page),
         lambda: fuzzed_library.set_tags([1], tags),
@@ -353,7 +422,7 @@ def test_a_page_survives_any_link(page: str) -> None:
         library.add(example())
     for place, value in enumerate(HOSTILE):
         names = ("analysis", "compare", "track", "unknown")
-        app = opened(page, **{names[place % 2]: value, names[2 + place % 2]: value})
+        app = open_page(page, **{names[place % 2]: value, names[2 + place % 2]: value})
         assert not app.exception
         assert "Traceback" not in words(app)
 

@@ -10,8 +10,8 @@ from detector.analysis.engine import Engine
 from tests.helpers.processes import ROOT
 
 
-def opened(page: str, **parameters: str) -> AppTest:
-    """The app on one of its pages, as a link opens it."""
+def open_page(page: str, **parameters: str) -> AppTest:
+    """Return the app on one of its pages, as a link opens it."""
     app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
     # Only clips need the networks, which would load for seconds in the background.
     with patch.object(Engine, "warm_up", lambda self, settings=None: None):
@@ -24,7 +24,15 @@ def opened(page: str, **parameters: str) -> AppTest:
 
 
 def words(app: AppTest) -> str:
-    """Everything the page says."""
-    said = [*app.title, *app.subheader, *app.markdown, *app.caption, *app.info, *app.warning,
-            *app.error, *app.toast]  # fmt: skip
+    """Return everything the page says."""
+    said = [
+        *app.title,
+        *app.subheader,
+        *app.markdown,
+        *app.caption,
+        *app.info,
+        *app.warning,
+        *app.error,
+        *app.toast,
+    ]
     return "\n".join(str(element.value) for element in said)

@@ -125,3 +125,13 @@ NAMES = {
     "colon": "http:example.mp4",
     "markdown": "[a](javascript:b) *c* $d$ :red[e].mp4",
 }
+
+
+def one_sentence(said: str) -> str:
+    """Return what was said, which must be one sentence fit for a person."""
+    assert said.endswith(".")
+    assert "\n" not in said
+    assert "Traceback" not in said
+    assert said.count(". ") == 0
+    assert len(said) < 260
+    return said

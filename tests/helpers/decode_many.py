@@ -1,6 +1,6 @@
 """Reads one hostile file after the other without a sandbox, so that no sandbox hides a mistake.
 
-    python -m tests.fuzz.decode_many FOLDER FIRST COUNT
+    python -m tests.helpers.decode_many FOLDER FIRST COUNT
 
 Prints a line before each file and one after it, as JSON: who reads them sees which file it was
 that made this process crash or hang.

@@ -50,7 +50,7 @@ class Provider:
     )
 
     def discovery(self) -> dict[str, Any]:
-        """What the app reads first."""
+        """Return what the app reads first."""
         return {
             "issuer": self.url,
             "authorization_endpoint": f"{self.url}/authorize",
@@ -64,7 +64,7 @@ class Provider:
         }
 
     def id_token(self, asked: dict[str, str]) -> str:
-        """Who the person is, signed."""
+        """Return who the person is, signed."""
         now = int(time.time())
         claims = {
             "iss": self.url,
@@ -81,7 +81,7 @@ class Provider:
         return token
 
     def keys(self) -> dict[str, Any]:
-        """The public half of its key."""
+        """Return the public half of its key."""
         return dict(jwk.KeySet([self.key]).as_dict(private=False))
 
 
@@ -89,7 +89,7 @@ class _Handler(BaseHTTPRequestHandler):
     provider: Provider
 
     def log_message(self, *_: object) -> None:
-        """Quiet."""
+        """Say nothing."""
 
     def do_GET(self) -> None:
         asked = urlsplit(self.path)
@@ -129,8 +129,14 @@ class _Handler(BaseHTTPRequestHandler):
             access = secrets.token_urlsafe(24)
             self.provider.tokens.append(access)
             token = self.provider.id_token(asked)
-            self._json({"access_token": access, "token_type": "Bearer", "expires_in": 600,
-                        "id_token": token})  # fmt: skip
+            self._json(
+                {
+                    "access_token": access,
+                    "token_type": "Bearer",
+                    "expires_in": 600,
+                    "id_token": token,
+                }
+            )
 
     def _client_is_known(self) -> bool:
         kind, _, coded = self.headers.get("Authorization", "").partition(" ")
@@ -151,7 +157,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _proved(asked: dict[str, str], form: dict[str, str]) -> bool:
-    """PKCE (RFC 7636), where the app asked with a challenge."""
+    """Return whether PKCE holds (RFC 7636), where the app asked with a challenge."""
     if "code_challenge" not in asked:
         return True
     digest = hashlib.sha256(form.get("code_verifier", "").encode()).digest()
@@ -160,7 +166,7 @@ def _proved(asked: dict[str, str], form: dict[str, str]) -> bool:
 
 @contextlib.contextmanager
 def provide() -> Iterator[Provider]:
-    """A provider on a free port."""
+    """Run a provider on a free port."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     provider = Provider(f"http://localhost:{server.server_port}")
     server.RequestHandlerClass = type("Handler", (_Handler,), {"provider": provider})

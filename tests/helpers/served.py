@@ -23,9 +23,13 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 MAC = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
 # Without these Chromium looks for updates and accounts, which a closed network refuses.
 QUIET = (
-    "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-)  # fmt: skip
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ class Server:
 
 
 def free_port() -> int:
-    """A port of this machine that nobody listens on."""
+    """Return a port of this machine that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -53,7 +57,7 @@ def serve(
     environment: Mapping[str, str] | None = None,
     options: Sequence[str] = (),
 ) -> Iterator[Server]:
-    """The app as `make run` starts it, on a free port, with folders of its own in `folder`."""
+    """Run the app as `make run` does, on a free port, with folders of its own in `folder`."""
     port = port or free_port()
     temporary = folder / "tmp"
     temporary.mkdir(parents=True, exist_ok=True)
@@ -62,13 +66,23 @@ def serve(
     ours.pop("DATABASE_URL", None)
     with log.open("w") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "streamlit", "run", "server.py",
-             "--server.port", str(port), "--server.headless", "true", *options],
+            [
+                sys.executable,
+                "-m",
+                "streamlit",
+                "run",
+                "server.py",
+                "--server.port",
+                str(port),
+                "--server.headless",
+                "true",
+                *options,
+            ],
             cwd=ROOT,
             env={**ours, **(environment or {})},
             stdout=output,
             stderr=subprocess.STDOUT,
-        )  # fmt: skip
+        )
     url = f"http://localhost:{port}"
     try:
         _wait(url, process, log)
@@ -90,7 +104,7 @@ def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
 
 
 def refusals(page: Page) -> list[str]:
-    """What the browser refuses on that page because of the server's policies, as it comes."""
+    """Return what the browser refuses on that page by the server's policies, as it comes."""
     found: list[str] = []
     page.on(
         "console",
@@ -106,7 +120,7 @@ def refusals(page: Page) -> list[str]:
 
 
 def chromium_path() -> str:
-    """Chromium as the system provides it; RuntimeError where there is none."""
+    """Return the system's Chromium; RuntimeError where there is none."""
     path = next(filter(None, map(shutil.which, BROWSERS)), MAC if os.path.exists(MAC) else None)
     if path is None:
         raise RuntimeError(
@@ -116,11 +130,11 @@ def chromium_path() -> str:
 
 
 def chromium_flags(*more: str) -> list[str]:
-    """The switches it is started with, and `more`."""
+    """Return the switches it is started with, and `more`."""
     root = hasattr(os, "geteuid") and os.geteuid() == 0
     return [*QUIET, *more, *(["--no-sandbox"] if root else [])]
 
 
 def chromium(playwright: Playwright, *more: str) -> Browser:
-    """Headless Chromium, with `more` switches."""
+    """Start headless Chromium, with `more` switches."""
     return playwright.chromium.launch(executable_path=chromium_path(), args=chromium_flags(*more))

@@ -22,7 +22,7 @@ PAGES = ("Feature maps", "Training", "Frames", "Model card", "Library")
 
 
 def main(folder: Path) -> None:
-    """The session, on a server of its own that is watched."""
+    """Run the session, on a server of its own that is watched."""
     guard = folder / "guard.txt"
     watched = {
         "NETWORK_GUARD": str(guard),
@@ -56,7 +56,7 @@ def main(folder: Path) -> None:
 
 
 def session(page: Page, server: Server, folder: Path) -> str:
-    """What the person does; returns how the report begins."""
+    """Do what the person does; return how the report begins."""
     statuses: list[int] = []
     page.on("response", lambda answer: statuses.append(answer.status))
     page.goto(server.url)
@@ -81,7 +81,7 @@ def session(page: Page, server: Server, folder: Path) -> str:
 
 
 def foreign_page(server: Server) -> str:
-    """What the server answers where a page of another site asks for its WebSocket."""
+    """Return what the server answers where a page of another site asks for its WebSocket."""
     port = int(server.url.rsplit(":", 1)[1].strip("/"))
     request = (
         f"GET /_stcore/stream HTTP/1.1\r\nHost: localhost:{port}\r\nUpgrade: websocket\r\n"

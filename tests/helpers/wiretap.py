@@ -26,15 +26,17 @@ UNSHARE = ("unshare", "--net", "--mount")
 
 
 def possible() -> bool:
-    """Whether this machine lets the tests make such a namespace."""
+    """Return whether this machine lets the tests make such a namespace."""
     if not all(map(shutil.which, ("unshare", "ip", "mount"))):
         return False
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "packets"
         done = subprocess.run(
             [*UNSHARE, sys.executable, __file__, str(file), "true"],
-            check=False, capture_output=True, timeout=30,
-        )  # fmt: skip
+            check=False,
+            capture_output=True,
+            timeout=30,
+        )
         return done.returncode == 0
 
 
@@ -62,7 +64,7 @@ def _own_nameserver() -> None:
 
 
 def _target(packet: bytes) -> str | None:
-    """Where a packet was to go; None for the kernel's own talk with its neighbours."""
+    """Return where a packet was to go; None for the kernel's own talk with its neighbours."""
     if packet[0] >> 4 == 4:
         address = ipaddress.ip_address(packet[16:20])
         protocol, rest = packet[9], packet[(packet[0] & 15) * 4 :]
@@ -86,7 +88,7 @@ def _read(wire: int, file: str) -> None:
 
 
 def main(file: str, *command: str) -> int:
-    """Run the command on the wire; returns its exit code."""
+    """Run the command on the wire; return its exit code."""
     _own_nameserver()
     wire = _open_wire()
     Path(file).touch()

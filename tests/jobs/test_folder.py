@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from detector.analysis.engine import Engine, expected_fingerprint
+from detector.analysis.engine import Engine
 from detector.analysis.scan import scan
 from detector.commands.cli import main
 from detector.errors import ClipError, LibraryError
-from detector.jobs import folder as folder_scan
-from detector.jobs.folder import FolderScan, find_clips, scan_files
+from detector.jobs import scan_and_keep as scan_and_keep_module
+from detector.jobs.folder import find_clips, scan_files, start_scan
 from detector.jobs.rescan import rescan
 from detector.library.store import Library
 from detector.result import fingerprint_of
@@ -23,12 +22,6 @@ from tests.helpers.processes import ROOT
 
 SAMPLES = ROOT / "assets" / "samples"
 TWO = Settings(frames=2)
-
-
-@pytest.fixture
-def library(tmp_path: Path) -> Iterator[Library]:
-    with Library.open(tmp_path / "library.sqlite") as opened:
-        yield opened
 
 
 @pytest.fixture
@@ -56,8 +49,11 @@ def names(paths) -> list[str]:
 def test_clips_are_found_by_their_suffix(folder: Path) -> None:
     assert names(find_clips(folder)) == ["C.MP4", "a.mp4", "b broken.mp4"]
     assert names(find_clips(folder, recursive=True)) == [
-        "C.MP4", "a.mp4", "b broken.mp4", "copy of a.mp4",
-    ]  # fmt: skip
+        "C.MP4",
+        "a.mp4",
+        "b broken.mp4",
+        "copy of a.mp4",
+    ]
 
 
 def test_folders_without_clips_are_named(folder: Path, tmp_path: Path) -> None:
@@ -73,7 +69,7 @@ def test_folders_without_clips_are_named(folder: Path, tmp_path: Path) -> None:
 def test_what_is_expected_is_what_analyses_carry(engine: Engine) -> None:
     for settings in (TWO, Settings(frames=3, face_detector="blazeface-short")):
         analysis = scan(SAMPLES / "grid_bbaf2n.mp4", settings, engine)
-        assert expected_fingerprint(settings, engine) == fingerprint_of(analysis)
+        assert engine.models_for(settings).fingerprint == fingerprint_of(analysis)
 
 
 def test_folder_is_kept_and_errors_are_listed(
@@ -84,9 +80,11 @@ def test_folder_is_kept_and_errors_are_listed(
     outcome = scan_files(paths, library, TWO, engine, on_progress=seen.append)
     states = {file.path.name: file.state for file in outcome.files}
     assert states == {
-        "C.MP4": "analysed", "a.mp4": "analysed", "b broken.mp4": "failed",
+        "C.MP4": "analysed",
+        "a.mp4": "analysed",
+        "b broken.mp4": "failed",
         "copy of a.mp4": "known",
-    }  # fmt: skip
+    }
     assert (outcome.exit_code, outcome.stopped) == (1, None)
     [failed] = outcome.errors
     assert failed.error is not None
@@ -119,7 +117,7 @@ def test_second_scan_skips_what_is_known(
         raise AssertionError("scanned again")
 
     with monkeypatch.context() as patch:
-        patch.setattr(folder_scan, "scan", never)
+        patch.setattr(scan_and_keep_module, "scan", never)
         third = scan_files(find_clips(folder), library, TWO, engine)
     assert [file.state for file in third.files] == ["known", "known"]
     assert [file.id for file in third.files] == [file.id for file in second.files]
@@ -184,22 +182,22 @@ def test_names_that_are_no_text(tmp_path: Path, library: Library, engine: Engine
 
 
 def test_scan_in_the_background(folder: Path, library: Library, engine: Engine) -> None:
-    job = FolderScan(find_clips(folder), library, TWO, engine)
+    job = start_scan(find_clips(folder), library, TWO, engine)
     assert job.wait(120)
     assert job.finished
     assert job.error is None
-    assert job.outcome is not None
-    assert job.outcome.exit_code == 1
+    assert job.result is not None
+    assert job.result.exit_code == 1
     assert job.progress.done == job.progress.total == 3
-    stopped = FolderScan(find_clips(folder), library, Settings(frames=5), engine)
+    stopped = start_scan(find_clips(folder), library, Settings(frames=5), engine)
     stopped.cancel()
     assert stopped.wait(120)
-    assert stopped.outcome is not None
-    assert stopped.outcome.stopped is not None
-    refused = FolderScan([folder / "a.mp4"], library, Settings(backend="abacus"), engine)  # type: ignore[arg-type]
+    assert stopped.result is not None
+    assert stopped.result.stopped is not None
+    refused = start_scan([folder / "a.mp4"], library, Settings(backend="abacus"), engine)  # type: ignore[arg-type]
     assert refused.wait(120)
     assert "no backend 'abacus'" in str(refused.error)
-    assert refused.outcome is None
+    assert refused.result is None
 
 
 def test_rescan_with_other_settings(folder: Path, library: Library, engine: Engine) -> None:
@@ -221,9 +219,11 @@ def test_rescan_with_other_settings(folder: Path, library: Library, engine: Engi
 
 
 def test_command(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+) -> None:
     monkeypatch.setenv("VERIFRAME_DATA", str(tmp_path / "kept"))
     command = ["scan", str(folder), "--recursive", "--keep", "--frames", "2"]
     assert main(command) == 1
@@ -243,9 +243,11 @@ def test_command(
 
 
 def test_one_clip_is_kept_and_reported(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+) -> None:
     monkeypatch.setenv("VERIFRAME_DATA", str(tmp_path / "kept"))
     pdf = tmp_path / "report.pdf"
     clip = str(folder / "a.mp4")

@@ -13,13 +13,13 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from detector.analysis.scan import scan
+from detector.analysis.scan import Progress, scan
 from detector.errors import ClipError
 from detector.jobs import queue as module
 from detector.jobs.queue import PREFIX, UNEXPECTED, Job, Jobs
@@ -45,14 +45,6 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
     return folder
-
-
-@pytest.fixture
-def gate() -> Iterator[threading.Semaphore]:
-    """Lets as many frames pass as it is released for; opened wide at the end."""
-    closed = threading.Semaphore(0)
-    yield closed
-    closed.release(10_000)
 
 
 @pytest.fixture
@@ -98,10 +90,10 @@ def test_a_job_gives_what_an_analysis_gives(quick: Jobs, forty: Path) -> None:
     assert (job.status, job.error, job.name) == ("done", None, "theirs.mp4")
     alone = scan(forty, Settings(8), StandInEngine(), name="theirs.mp4")
     assert job.analysis is not None
-    assert job.analysis.frames == alone.frames == job.scored
+    assert job.analysis.frames == alone.frames == job.progress.scored
     assert job.analysis.clip == alone.clip
     assert job.analysis.finding == alone.finding
-    assert job.progress == (8, 8)
+    assert (job.progress.done, job.progress.total) == (8, 8)
 
 
 def test_a_file_that_stays_in_place_is_not_copied_and_not_removed(
@@ -157,11 +149,11 @@ def test_progress_and_scores_arrive_while_it_runs(
 ) -> None:
     job = held.submit(forty, "clip.mp4", Settings(20))
     until(lambda: job.status == "running")
-    assert (job.progress, job.scored, job.analysis) == ((0, 0), (), None)
+    assert (job.progress, job.analysis) == (Progress(0, 0, ()), None)
     gate.release(9)
-    until(lambda: job.progress[0] >= 8)
-    assert job.progress == (8, 20)
-    assert [frame.index for frame in job.scored] == [1, 3, 5, 7, 9, 11, 13, 15]
+    until(lambda: job.progress.done >= 8)
+    assert (job.progress.done, job.progress.total) == (8, 20)
+    assert [frame.index for frame in job.progress.scored] == [1, 3, 5, 7, 9, 11, 13, 15]
     assert not job.finished
     assert job.seconds > 0
     assert not job.wait(0)
@@ -175,12 +167,12 @@ def test_a_job_that_waits_says_how_many_are_before_it(
     first, second, third = (held.submit(forty, f"{n}.mp4", Settings(2)) for n in range(3))
     until(lambda: first.status == "running")
     assert [job.status for job in (second, third)] == ["waiting", "waiting"]
-    assert [held.position(job) for job in (first, second, third)] == [0, 0, 1]
+    assert [job.ahead for job in (first, second, third)] == [0, 0, 1]
     assert second.seconds == 0
     gate.release(100)
     for job in (first, second, third):
         assert finish(job).status == "done"
-    assert held.position(third) == 0
+    assert third.ahead == 0
 
 
 def test_a_full_queue_refuses_before_it_copies(
@@ -245,7 +237,7 @@ def test_two_run_at_once_and_do_not_mix(
     gate.release(200)
     for job, count in ((long, 40), (short, 12)):
         assert finish(job).analysis is not None
-        assert [frame.index for frame in job.scored] == list(range(count))
+        assert [frame.index for frame in job.progress.scored] == list(range(count))
         assert all(job.pictures.frame(index) for index in range(count))
     assert long.pictures.folder != short.pictures.folder
 
@@ -276,7 +268,7 @@ def test_stopping_a_waiting_job_leaves_nothing_and_analyses_nothing(
     gate.release(1)
     assert finish(first).status == "done"
     assert finish(second).status == "cancelled"
-    assert second.scored == ()
+    assert second.progress.scored == ()
     first.discard()
     assert list(temporary.iterdir()) == []
 
@@ -554,7 +546,7 @@ def test_who_leaves_while_waiting_gives_up_the_place(
     del gone
     gc.collect()
     assert held.waiting == 1
-    assert held.position(last) == 0
+    assert last.ahead == 0
     assert len([name for name in left(temporary) if name == "clip"]) == 1
     gate.release(1000)
     assert last.wait(WAIT)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,12 +17,6 @@ from detector.library.types import LibraryFilter
 from detector.result import Analysis
 from detector.settings import Settings
 from tests.helpers.examples import example
-
-
-@pytest.fixture
-def library(tmp_path: Path) -> Iterator[Library]:
-    with Library.open(tmp_path / "library.sqlite") as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")
@@ -61,9 +55,12 @@ def test_each_is_scanned_as_before_and_what_cannot_be_is_said(
 
 
 def test_a_clip_that_was_changed_is_not_scanned_as_the_same(
-    library: Library, engine: Engine, earlier: Analysis, sample_clip: Callable[[str], Path],
+    library: Library,
+    engine: Engine,
+    earlier: Analysis,
+    sample_clip: Callable[[str], Path],
     tmp_path: Path,
-) -> None:  # fmt: skip
+) -> None:
     clip = tmp_path / "clip.mp4"
     shutil.copy(sample_clip("grid_bbaf2n"), clip)
     id = library.add(earlier, source=clip)

@@ -26,11 +26,6 @@ def jobs(engine: Engine) -> Jobs:
     return Jobs(engine, at_once=1)
 
 
-@pytest.fixture
-def library(tmp_path: Path) -> Library:
-    return Library.open(tmp_path / "library.sqlite")
-
-
 def finished(job: Job) -> Analysis:
     assert job.wait(120)
     assert job.error is None

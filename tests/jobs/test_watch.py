@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -61,10 +61,14 @@ class Watch:
         try:
             with self.arrivals:
                 self.seen = watch(
-                    self.arrivals, self._library, self.stop, Settings(frames=4), self._engine,
+                    self.arrivals,
+                    self._library,
+                    self.stop,
+                    Settings(frames=4),
+                    self._engine,
                     on_outcome=lambda outcome, _: self.outcomes.append(outcome),
                     on_remark=self.remarks.append,
-                )  # fmt: skip
+                )
         except Exception as error:
             self.error = error
 
@@ -100,12 +104,6 @@ def folder(tmp_path: Path) -> Path:
     place = tmp_path / "arriving"
     place.mkdir()
     return place
-
-
-@pytest.fixture
-def library(tmp_path: Path) -> Iterator[Library]:
-    with Library.open(tmp_path / "library.sqlite") as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")
@@ -451,9 +449,11 @@ def test_command_ends_with_its_folder(
 
 
 def test_command_says_what_it_cannot_do(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+) -> None:
     assert main(["watch", str(tmp_path / "none")]) == 2
     assert "is not a folder that can be read (No such file" in capsys.readouterr().err
     (tmp_path / "file").write_text("")
@@ -480,11 +480,22 @@ def test_real_command_ends_by_its_signal(
     out, err = tmp_path / "out", tmp_path / "err"
     with out.open("w") as output, err.open("w") as errors:
         process = subprocess.Popen(
-            [sys.executable, "-m", "detector", "watch", str(folder), "--frames", "2",
-             "--settle", "0.2"],
-            cwd=ROOT, stdout=output, stderr=errors,
+            [
+                sys.executable,
+                "-m",
+                "detector",
+                "watch",
+                str(folder),
+                "--frames",
+                "2",
+                "--settle",
+                "0.2",
+            ],
+            cwd=ROOT,
+            stdout=output,
+            stderr=errors,
             env={**os.environ, "TMPDIR": str(temporary)},
-        )  # fmt: skip
+        )
         try:
             until(lambda: "Watching" in out.read_text() or process.poll() is not None, "the start")
             shutil.copyfile(sample_clip("grid_bbaf2n"), folder / "clip.mp4")

@@ -492,7 +492,7 @@ def of_file(path: Path, seed: int = 0):
 def keep_as_before(library: Library, id: int, path: Path) -> Path:
     """Keep a clip's file beside the library, as versions before 0.2 did where they were asked."""
     kept = library._clips / (sha256_of(path) + path.suffix.lower())
-    kept.parent.mkdir(exist_ok=True)
+    kept.parent.mkdir(parents=True, exist_ok=True)
     kept.write_bytes(path.read_bytes())
     table = schema.analysis
     with database.writing(library.engine) as connection:

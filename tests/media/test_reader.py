@@ -10,16 +10,15 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
-import cv2
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image
 
 from detector.errors import ClipError
 from detector.limits import Limits
 from detector.media.clip import Frame
 from detector.media.reader import ClipReader, frame_at, probe, sample
-from tests.helpers.bad_clips import BAD, NAMES, STILLS, cut, still, text
+from tests.helpers.bad_clips import BAD, NAMES, STILLS, cut, one_sentence, still, text
 from tests.helpers.clips import HEIGHT, KINDS, WIDTH, Kind, decode_all, number_of, picture, write
 
 FRAMES = 40
@@ -54,15 +53,6 @@ def refusal(path: Path, **options: object) -> str:
         sentences.add(str(caught.value))
     assert len(sentences) == 1
     return one_sentence(sentences.pop())
-
-
-def one_sentence(text: str) -> str:
-    assert text.endswith(".")
-    assert "\n" not in text
-    assert "Traceback" not in text
-    assert text.count(". ") == 0
-    assert len(text) < 260
-    return text
 
 
 # ---------------------------------------------------------------- true pictures, true times
@@ -102,56 +92,6 @@ def test_sampled_frames_of_shipped_clips_equal_a_full_decode(
     whole = decode_all(sample_clip(name))
     for frame in sample(sample_clip(name), 7):
         np.testing.assert_array_equal(frame.image, whole[frame.index])
-
-
-UNEVEN = [0, 40, 80, 81, 90, 500, 510, 1000, 1001, 2340, 2400, 2480]
-
-
-@pytest.mark.parametrize("kind", ["mp4", "m4v", "mov", "webm", "mkv"])
-def test_uneven_times_are_kept_exactly(tmp_path: Path, kind: str) -> None:
-    path = write(tmp_path / f"uneven.{kind}", len(UNEVEN), kind, times=UNEVEN)
-    frames = list(sample(path, None))
-    assert [number_of(frame.image) for frame in frames] == list(range(len(UNEVEN)))
-    assert [frame.time for frame in frames] == pytest.approx([t / 1000 for t in UNEVEN], abs=1e-9)
-    described = probe(path)
-    assert described.variable_frame_rate
-    assert 2.48 < described.duration < 2.6
-    assert described.frame_rate == pytest.approx(len(UNEVEN) / described.duration)
-
-
-def test_uneven_gif(tmp_path: Path) -> None:
-    times = [0, 4, 8, 50, 52, 120]  # hundredths of a second, all that GIF knows
-    path = write(tmp_path / "uneven.gif", len(times), "gif", times=times)
-    frames = list(sample(path, None))
-    assert [frame.time for frame in frames] == pytest.approx([t / 100 for t in times], abs=1e-9)
-    assert probe(path).variable_frame_rate
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_an_even_rate_is_not_called_variable(clip: Callable[[str], Path], kind: str) -> None:
-    described = probe(clip(kind))
-    assert not described.variable_frame_rate
-    assert described.frame_rate == pytest.approx(25, rel=0.02)
-    assert described.duration == pytest.approx(FRAMES / 25, rel=0.02)
-
-
-def test_frames_are_spread_over_time_not_over_their_number(tmp_path: Path) -> None:
-    """100 frames in the first second, one each second after it."""
-    times = [*range(0, 1000, 10), *range(1000, 10000, 1000)]
-    path = write(tmp_path / "dense.mp4", len(times), times=times)
-    chosen = [frame.time for frame in sample(path, 9)]
-    assert [int(time) for time in chosen] == list(range(9))
-    assert chosen[0] == pytest.approx(0.5)  # the middle of the first ninth
-
-
-def test_an_even_clip_is_sampled_from_the_middle_of_each_part(tmp_path: Path) -> None:
-    path = write(tmp_path / "even.mp4", 100)
-    with ClipReader(path) as reader:
-        assert reader.choose(4) == [12, 37, 62, 87]
-        assert reader.choose(1) == [50]
-        assert reader.choose(None) == reader.choose(100) == reader.choose(5000) == [*range(100)]
-        with pytest.raises(ClipError, match="at least one frame"):
-            reader.choose(0)
 
 
 def test_only_groups_that_hold_a_chosen_frame_are_decoded(
@@ -197,35 +137,6 @@ def test_after_the_end_the_last_frame_is_shown(clip: Callable[[str], Path], kind
     assert number_of(frame_at(clip(kind), 99).image) == FRAMES - 1
 
 
-def test_zero_is_where_a_player_begins_although_the_clock_began_before(tmp_path: Path) -> None:
-    """A transport stream's clock runs on: here it stands at 2 s where the clip begins."""
-    path = write(tmp_path / "late.ts", 10, "ts", times=[2000 + 40 * n for n in range(10)])
-    with av.open(str(path)) as container:
-        assert container.start_time > 1_900_000
-    assert [frame.time for frame in sample(path, None)] == pytest.approx(
-        [n / 25 for n in range(10)], abs=1e-6
-    )
-
-
-def test_video_that_begins_after_its_sound_keeps_its_distance(tmp_path: Path) -> None:
-    path = write(tmp_path / "late.mkv", 10, "mkv", times=[600 + 40 * n for n in range(10)],
-                 audio=44100)  # fmt: skip
-    assert next(sample(path, None)).time == pytest.approx(0.6, abs=0.03)
-
-
-def test_frames_that_an_edit_list_cuts_away_are_neither_shown_nor_missed(tmp_path: Path) -> None:
-    """A phone that trims a clip keeps the frames from the last key frame, and hides them."""
-    path = write(tmp_path / "trimmed.mp4", 30, times=[40 * (n - 7) for n in range(30)])
-    with av.open(str(path)) as container:
-        assert any(packet.is_discard for packet in container.demux(video=0))
-    frames = list(sample(path, None))
-    assert [number_of(frame.image) for frame in frames] == list(range(7, 30))
-    assert [frame.time for frame in frames] == pytest.approx([n / 25 for n in range(23)])
-    said = probe(path)
-    assert (said.frames, said.damaged) == (23, 0)
-    assert said.duration == pytest.approx(23 / 25)
-
-
 def test_a_clip_can_be_sampled_again_and_again(clip: Callable[[str], Path]) -> None:
     with ClipReader(clip("mp4")) as reader:
         first = [frame.image for frame in reader.sample(5)]
@@ -246,89 +157,16 @@ def test_a_closed_clip_holds_no_file_open(clip: Callable[[str], Path]) -> None:
     reader.close()  # more calls do nothing
 
 
-# ---------------------------------------------------------------- upright, in true proportion
-
-
-@pytest.mark.parametrize("turn", [90, 180, 270])
-def test_rotation_in_the_container_is_applied(tmp_path: Path, turn: int) -> None:
-    """A phone held upright writes a lying picture and how to turn it."""
-    plain = write(tmp_path / "plain.mp4", 3)
-    turned = write(tmp_path / "turned.mp4", 3, prepare=lambda s: s.set_display_rotation(turn))
-    for lying, frame in zip(decode_all(plain), sample(turned, None), strict=True):
-        np.testing.assert_array_equal(frame.image, np.rot90(lying, turn // 90))
-    described = probe(turned)
-    assert described.rotation == 360 - turn  # clockwise, as people say it
-    assert (described.width, described.height) == (
-        (HEIGHT, WIDTH) if turn % 180 else (WIDTH, HEIGHT)
-    )
-
-
-@pytest.mark.parametrize(
-    ("matrix", "upright"),
-    [
-        ((-1, 0, 0, 1), lambda image: image[:, ::-1]),
-        ((1, 0, 0, -1), lambda image: image[::-1]),
-        ((0, 1, 1, 0), lambda image: image.transpose(1, 0, 2)),
-        ((0, -1, -1, 0), lambda image: np.rot90(image, 2).transpose(1, 0, 2)),
-    ],
-    ids=["left-right", "top-bottom", "transposed", "transversed"],
-)
-def test_mirrored_video_is_shown_as_it_was_seen(
-    tmp_path: Path, matrix: tuple[int, ...], upright: Callable[[np.ndarray], np.ndarray]
-) -> None:
-    a, b, c, d = (value << 16 for value in matrix)
-    stored = (a, b, 0, c, d, 0, 0, 0, 1 << 30)
-    plain = write(tmp_path / "plain.mp4", 1)
-    mirrored = write(tmp_path / "mirrored.mp4", 1, prepare=lambda s: s.set_display_matrix(stored))
-    np.testing.assert_array_equal(frame_at(mirrored, 0).image, upright(decode_all(plain)[0]))
-
-
-@pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("ending", STILLS)
-def test_exif_orientation_is_applied(tmp_path: Path, ending: str, orientation: int) -> None:
-    path = still(tmp_path / f"photo.{ending}", orientation=orientation)
-    with Image.open(path) as opened:
-        expected = np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
-    image = frame_at(path, 0).image
-    assert image.shape == expected.shape
-    # FFmpeg and Pillow decode JPEG's colours a little differently.
-    assert np.abs(image.astype(int) - expected).mean() < (2 if ending == "jpg" else 1e-9)
-    assert (probe(path).width, probe(path).height) == (expected.shape[1], expected.shape[0])
-
-
-@pytest.mark.parametrize(
-    ("ratio", "size"), [((2, 1), (256, 96)), ((1, 2), (128, 192)), ((16, 15), (137, 96))]
-)
-def test_pixels_that_are_not_square_are_stretched(
-    tmp_path: Path, ratio: tuple[int, int], size: tuple[int, int]
-) -> None:
-    def anamorphic(stream) -> None:
-        stream.codec_context.sample_aspect_ratio = Fraction(*ratio)
-
-    plain = write(tmp_path / "plain.mp4", 2)
-    wide = write(tmp_path / "wide.mp4", 2, prepare=anamorphic)
-    for flat, frame in zip(decode_all(plain), sample(wide, None), strict=True):
-        np.testing.assert_array_equal(frame.image, cv2.resize(flat, size))
-    assert (probe(wide).width, probe(wide).height) == size
-
-
-def test_rotated_anamorphic_clip_is_stretched_before_it_is_turned(tmp_path: Path) -> None:
-    def prepare(stream) -> None:
-        stream.codec_context.sample_aspect_ratio = Fraction(2, 1)
-        stream.set_display_rotation(90)
-
-    path = write(tmp_path / "both.mp4", 1, prepare=prepare)
-    frame = frame_at(path, 0)
-    assert frame.image.shape == (256, 96, 3)
-    assert number_of(np.rot90(frame.image, -1)) == 0
-
-
 # ---------------------------------------------------------------- what a clip says of itself
 
 
 def test_description_of_a_video(tmp_path: Path) -> None:
-    path = write(tmp_path / "said.mp4", 50, audio=44100,
-                 metadata={"creation_time": "2024-02-03T04:05:06.000000Z"})  # fmt: skip
+    path = write(
+        tmp_path / "said.mp4",
+        50,
+        audio=44100,
+        metadata={"creation_time": "2024-02-03T04:05:06.000000Z"},
+    )
     said = probe(path)
     video = 0
     with av.open(str(path)) as container:
@@ -565,8 +403,13 @@ def test_half_a_jpeg_is_refused(tmp_path: Path, part: float) -> None:
 def animation(tmp_path: Path) -> Path:
     """An animated WebP of twelve frames: six quick ones, then six slow ones."""
     frames = [Image.fromarray(picture(number)) for number in range(12)]
-    frames[0].save(tmp_path / "moving.webp", save_all=True, append_images=frames[1:],
-                   duration=[40] * 6 + [200] * 6, lossless=True)  # fmt: skip
+    frames[0].save(
+        tmp_path / "moving.webp",
+        save_all=True,
+        append_images=frames[1:],
+        duration=[40] * 6 + [200] * 6,
+        lossless=True,
+    )
     return tmp_path / "moving.webp"
 
 

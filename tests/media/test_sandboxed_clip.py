@@ -1,4 +1,4 @@
-"""detector.sandboxed_clip: the same as in the open, and every failure is one sentence."""
+"""The same frames and facts as in the open, and every failure is one sentence."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from detector.media import sandboxed_clip, sandboxed_provenance
 from detector.media.provenance import container
 from detector.media.reader import ClipReader
 from detector.media.sandbox import fork_server
-from detector.media.sandbox.channel import Channel, ChannelError, Message
+from detector.media.sandbox.channel import Channel
 from detector.media.sandboxed_clip import (
     SandboxedClip,
     describe_sandbox,
@@ -34,11 +34,10 @@ from detector.media.sandboxed_clip import (
     probe,
 )
 from detector.settings import Settings
-from tests.helpers.bad_clips import BAD, NAMES, still
+from tests.helpers.bad_clips import BAD, NAMES, one_sentence, still
 from tests.helpers.clips import KINDS, Kind, number_of, write
 from tests.helpers.processes import ROOT, python
 from tests.helpers.stand_ins import StandInEngine, one_face
-from tests.media.test_reader import one_sentence
 
 FRAMES = 40
 
@@ -413,7 +412,7 @@ class Impostor:
         return None
 
 
-OPENED = {"is": "open", "frames": 2, "size": [4, 3], "layers": []}
+OPENED = {"is": "open", "frames": 2, "size": [4, 3], "defences": []}
 TIMES = np.array([0.0, 0.04]).tobytes()
 LIES: dict[str, list[tuple[dict[str, object], bytes]]] = {
     "no answer": [],
@@ -470,60 +469,6 @@ def test_a_refusal_cannot_steer_a_terminal(
     assert len(str(caught.value)) <= 1000
 
 
-@pytest.mark.parametrize(
-    "raw",
-    [
-        b"\xff\xff\xff\xff\x00\x00\x00\x00",
-        b"\x02\x00\x00\x00\xff\xff\xff\xff{}",
-        b"\x02\x00\x00\x00\x00\x00\x00\x00[]",
-        b"\x03\x00\x00\x00\x00\x00\x00\x00{]}",
-        b"\x00\x10\x00\x00\x00\x00\x00\x00" + b"[" * 4096,
-        b"\x09\x00\x00\x00\x00\x00\x00\x00{",
-    ],
-    ids=["long header", "long payload", "no object", "no JSON", "deep", "cut off"],
-)
-def test_what_is_no_message_is_refused(raw: bytes) -> None:
-    ours, theirs = Channel.pair()
-    theirs.sendall(raw)
-    theirs.close()
-    channel = Channel(ours)
-    with pytest.raises(ChannelError):
-        channel.receive(5)
-    channel.close()
-
-
-@pytest.fixture
-def channels() -> Iterator[tuple[Channel, Channel]]:
-    ours, theirs = Channel.pair()
-    pair = Channel(ours), Channel(theirs, files=True)
-    yield pair
-    for channel in pair:
-        channel.close()
-
-
-def test_messages_arrive_whole(channels: tuple[Channel, Channel], tmp_path: Path) -> None:
-    ours, theirs = channels
-    payload = os.urandom(3 << 20)
-    with (tmp_path / "file").open("w+b") as file:
-        file.write(b"handed over")
-        file.flush()
-        sender = threading.Thread(
-            target=ours.send, args=({"do": "“this”"}, payload, (file.fileno(),))
-        )
-        sender.start()
-        message = theirs.receive(10)
-        sender.join()
-    assert (message.header, message.payload) == ({"do": "“this”"}, payload)
-    (number,) = message.files
-    os.lseek(number, 0, os.SEEK_SET)
-    assert os.read(number, 99) == b"handed over"
-    os.close(number)
-    theirs.send({"is": "fine"})
-    assert ours.receive(10) == Message({"is": "fine"})
-    with pytest.raises(TimeoutError):
-        ours.receive(0.05)
-
-
 # ---------------------------------------------------------------- where the system denies it
 
 DENYING = """
@@ -539,7 +484,7 @@ program = seccomp._Program(len(code) // 8, code)
 machine = seccomp.MACHINES[__import__("platform").machine()]
 assert ctypes.CDLL(None).syscall(seccomp._SECCOMP[machine], 1, 0, ctypes.byref(program)) == 0
 from detector.media.sandboxed_clip import describe_sandbox, open_clip
-print(json.dumps({{layer.name: layer.holds for layer in describe_sandbox()}}))
+print(json.dumps({{defence.name: defence.holds for defence in describe_sandbox()}}))
 with open_clip({path!r}) as sandboxed:
     print(len(list(sandboxed.sample(None))))
 """
@@ -554,7 +499,7 @@ with open_clip({path!r}) as sandboxed:
     ],
     ids=["no Landlock", "no seccomp", "none of them"],
 )
-def test_where_a_container_denies_layers_the_others_hold(
+def test_where_a_container_denies_defences_the_others_hold(
     clip: Callable[[str], Path], numbers: str, missing: set[str]
 ) -> None:
     code = DENYING.format(numbers=numbers, path=str(clip("mp4"))).replace(
@@ -565,9 +510,9 @@ def test_where_a_container_denies_layers_the_others_hold(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    layers, frames = done.stdout.splitlines()
-    held = json.loads(layers)
-    usual = {layer.name for layer in describe_sandbox() if layer.holds}
+    defences, frames = done.stdout.splitlines()
+    held = json.loads(defences)
+    usual = {defence.name for defence in describe_sandbox() if defence.holds}
     assert {name for name, holds in held.items() if holds} >= usual - missing - {"network"}
     assert not any(held[name] for name in missing)
     assert int(frames) == FRAMES

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from detector.analysis.engine import Engine, describe, expected_fingerprint
+from detector.analysis.engine import Engine, describe
 from detector.analysis.scan import scan
 from detector.analysis.verify import verify
 from detector.commands import cli
@@ -20,7 +20,7 @@ from detector.models.installed import VARIABLE, find_by_weights, get_model, list
 from detector.models.load import load_scorer
 from detector.models.spec import read_ensemble
 from detector.settings import Settings
-from tests.helpers.apptest import opened
+from tests.helpers.apptest import open_page
 from tests.helpers.stand_ins import StandInEngine
 
 
@@ -108,7 +108,7 @@ def test_another_ensemble_is_another_result_and_fingerprint(
     face, again = before.frames[0].faces[0], after.frames[0].faces[0]
     assert again.logits == pytest.approx(face.logits, abs=1e-4)
     assert again.logit == pytest.approx(sum(face.logits.values()) / 2, abs=1e-4)
-    assert expected_fingerprint(settings, engine) != expected_fingerprint(other, engine)
+    assert engine.models_for(settings).fingerprint != engine.models_for(other).fingerprint
     # Verified with the models that the report names, not with the default.
     assert verify(after, path, engine).agrees
 
@@ -149,12 +149,12 @@ def test_the_command_says_what_cannot_be_used(
 
 
 def test_the_page_offers_a_choice_only_where_there_is_one(tmp_path: Path) -> None:
-    labels = [box.label for box in opened("check").selectbox]
+    labels = [box.label for box in open_page("check").selectbox]
     assert "Models" not in labels
     install(tmp_path / "data" / "models" / "trial")
     broken = install(tmp_path / "data" / "models" / "broken")
     (broken / "ensemble.json").write_text("{}")
-    box = next(box for box in opened("check").selectbox if box.label == "Models")
+    box = next(box for box in open_page("check").selectbox if box.label == "Models")
     assert [option.split(":")[0] for option in box.options] == ["Default", "trial"]
     assert box.options[1].endswith("not calibrated")
     assert box.value == ""

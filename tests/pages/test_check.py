@@ -121,8 +121,9 @@ def test_the_first_view_says_what_comes_and_what_it_cannot_know(stand_in: StandI
     app = tab()
     assert app.title[0].value == "Check a clip"
     assert [heading.value for heading in app.subheader] == [
-        "What you will get", "What it cannot know",
-    ]  # fmt: skip
+        "What you will get",
+        "What it cannot know",
+    ]
     said = words(app)
     assert all(limit in said for limit in LIMITATIONS)
     assert "never a verdict" in said
@@ -202,7 +203,7 @@ def test_progress_and_scores_are_shown_while_it_runs(
     job = upload(app, clip, "their clip.mp4")
     assert "Analysing their clip\\.mp4" in [heading.value for heading in app.subheader]
     gate.release(9)
-    while job.progress[0] < 8:
+    while job.progress.done < 8:
         assert not job.wait(0.01)
     app.run()
     assert app.get("progress")[0].proto.value == 25
@@ -290,7 +291,7 @@ def test_a_new_clip_takes_the_place_of_the_old_one(
     upload(app, clip, "new.mp4")
     ended(app)
     assert "old" not in words(app)
-    assert old.pictures.frame(old.scored[0].index) is None
+    assert old.pictures.frame(old.progress.scored[0].index) is None
     assert len(list(temporary.iterdir())) == 1
 
 
@@ -340,8 +341,11 @@ def test_the_strip_of_faces_leads_to_their_moments(two_faces: AppTest) -> None:
 
 def test_the_first_moment_shown_is_the_strongest(two_faces: AppTest) -> None:
     analysis: Analysis = two_faces.session_state["job"].analysis
-    faces = [(face.track == analysis.finding.track, face.logit, frame.index)
-             for frame in analysis.frames for face in frame.faces]  # fmt: skip
+    faces = [
+        (face.track == analysis.finding.track, face.logit, frame.index)
+        for frame in analysis.frames
+        for face in frame.faces
+    ]
     assert two_faces.select_slider(key="moment").value == max(faces)[2]
 
 

@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from detector.library.store import Library
 from detector.library.types import FrameFilter
-from tests.helpers.apptest import opened, words
+from tests.helpers.apptest import open_page, words
 from tests.helpers.examples import Drawn, example
 
 
@@ -35,21 +35,21 @@ def table(app: AppTest) -> pd.DataFrame:
 
 
 def test_an_empty_library_says_so() -> None:
-    app = opened("frames")
+    app = open_page("frames")
     assert "The library is empty" in words(app)
     assert [link.value for link in app.page_link] == ["Check a clip"]
     assert not app.warning
-    assert "There is no analysis 3" in opened("frames", analysis="3").warning[0].value
+    assert "There is no analysis 3" in open_page("frames", analysis="3").warning[0].value
 
 
 def test_without_a_choice_the_whole_library_is_browsed(two: tuple[int, int]) -> None:
-    app = opened("frames")
+    app = open_page("frames")
     assert "**15** rows" in words(app)
     assert set(table(app)["Clip"]) == {"first.mp4", "second.mp4"}
 
 
 def test_one_analysis_by_its_number(two: tuple[int, int], library: Library) -> None:
-    app = opened("frames", analysis=str(two[0]))
+    app = open_page("frames", analysis=str(two[0]))
     shown = table(app)
     assert "Clip" not in shown  # it is the same in every row
     expected = library.frames(FrameFilter(analyses=[two[0]])).items
@@ -84,7 +84,7 @@ def test_filters(
     two: tuple[int, int], library: Library, state: dict[str, Any], filter: dict[str, Any]
 ) -> None:
     expected = library.frames(FrameFilter(analyses=[two[0]], **filter)).items
-    app = opened("frames", analysis=str(two[0]))
+    app = open_page("frames", analysis=str(two[0]))
     for key, value in state.items():
         app.session_state[key] = value
     app.run()
@@ -101,7 +101,7 @@ def test_filters(
      ("Darkest first", "Brightness", False)],
 )  # fmt: skip
 def test_orders(two: tuple[int, int], order: str, column: str, falling: bool) -> None:
-    app = opened("frames", analysis=f"{two[0]},{two[1]}")
+    app = open_page("frames", analysis=f"{two[0]},{two[1]}")
     app.selectbox(key="frame_order").set_value(order).run()
     values = list(table(app)[column].dropna())
     assert len(values) == 13
@@ -109,18 +109,20 @@ def test_orders(two: tuple[int, int], order: str, column: str, falling: bool) ->
 
 
 def test_orders_of_the_whole_library_are_those_that_have_an_index(two: tuple[int, int]) -> None:
-    app = opened("frames", analysis=str(two[0]))
+    app = open_page("frames", analysis=str(two[0]))
     app.selectbox(key="frame_order").set_value("Largest face first").run()
     app.multiselect(key="browsed").set_value([]).run()
     assert not app.exception
     assert app.selectbox(key="frame_order").value == "In order"
     assert app.selectbox(key="frame_order").options == [
-        "In order", "Highest score first", "Lowest score first",
-    ]  # fmt: skip
+        "In order",
+        "Highest score first",
+        "Lowest score first",
+    ]
 
 
 def test_where_nothing_matches_one_sentence_says_so(two: tuple[int, int]) -> None:
-    app = opened("frames")
+    app = open_page("frames")
     app.session_state["only_size"] = 5000
     app.run()
     assert "No frame matches" in app.info[0].value
@@ -128,7 +130,7 @@ def test_where_nothing_matches_one_sentence_says_so(two: tuple[int, int]) -> Non
 
 
 def test_the_grid_and_the_neighbours(two: tuple[int, int]) -> None:
-    app = opened("frames", analysis=str(two[0]))
+    app = open_page("frames", analysis=str(two[0]))
     app.segmented_control(key="frames_view").set_value("Grid").run()
     thumbs = [button for button in app.button if str(button.key).startswith("show-")]
     assert len(thumbs) == 11
@@ -145,7 +147,7 @@ def test_the_grid_and_the_neighbours(two: tuple[int, int]) -> None:
 
 def test_pages_are_turned_by_the_neighbours_too(library: Library) -> None:
     id = library.add(example("long.mp4", frames=60, faces=1), Drawn())
-    app = opened("frames", analysis=str(id))
+    app = open_page("frames", analysis=str(id))
     assert "page 1 of 2" in words(app)
     for _ in range(2):
         app.session_state["frame_chosen"] = (id, 490, 1)  # the last row of page 1
@@ -164,14 +166,14 @@ def _caption(app: AppTest) -> str:
 
 @pytest.mark.parametrize("link", ["999", "abc", "9" * 40], ids=["gone", "text", "long"])
 def test_a_link_to_nothing_gets_one_sentence(two: tuple[int, int], link: str) -> None:
-    app = opened("frames", analysis=link)
+    app = open_page("frames", analysis=link)
     assert len(app.warning) == 1
     assert "There is no analysis" in app.warning[0].value
     assert "**15** rows" in words(app)
 
 
 def test_an_analysis_that_is_deleted_meanwhile(two: tuple[int, int], library: Library) -> None:
-    app = opened("frames", analysis=f"{two[0]},{two[1]}")
+    app = open_page("frames", analysis=f"{two[0]},{two[1]}")
     library.delete([two[0]])
     app.run()
     assert not app.exception
@@ -180,8 +182,8 @@ def test_an_analysis_that_is_deleted_meanwhile(two: tuple[int, int], library: Li
 
 
 def test_what_is_filtered_can_be_downloaded(two: tuple[int, int]) -> None:
-    one = opened("frames", analysis=str(two[0]))
-    several = opened("frames", analysis=f"{two[0]},{two[1]}")
+    one = open_page("frames", analysis=str(two[0]))
+    several = open_page("frames", analysis=f"{two[0]},{two[1]}")
     for app in (one, several):
         labels = [button.label for button in app.get("download_button")]
         assert labels == ["CSV", "Parquet"]

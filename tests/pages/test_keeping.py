@@ -10,12 +10,12 @@ from streamlit.testing.v1 import AppTest
 
 from detector.library.store import Library
 from detector.library.types import LibraryFilter
-from tests.helpers.apptest import opened, words
+from tests.helpers.apptest import open_page, words
 
 
 def checked(clip: Path, *, keep: bool = True) -> AppTest:
     """The page after a clip was uploaded and analysed, in few frames."""
-    app = opened("check")
+    app = open_page("check")
     app.session_state["frame_count"] = 4
     app.session_state["do_not_keep"] = not keep
     app.run()
@@ -39,7 +39,7 @@ def clip(sample_clip: Callable[[str], Path]) -> Path:
 
 
 def test_kept_by_default_and_said_so_before_and_after(clip: Path) -> None:
-    assert "Finished analyses are kept in the library" in words(opened("check"))
+    assert "Finished analyses are kept in the library" in words(open_page("check"))
     app = checked(clip)
     with Library.open() as library:
         (summary,) = library.search(LibraryFilter(text="mine.mp4")).items

@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from detector.library.store import Library
 from detector.library.types import NO_BAND, LibraryFilter
-from tests.helpers.apptest import opened, words
+from tests.helpers.apptest import open_page, words
 from tests.helpers.examples import Drawn, example
 
 HOSTILE = "<img src=x onerror=alert(1)> [a](http://evil.test) **b**.mp4"
@@ -53,13 +53,13 @@ def names(app: AppTest) -> list[str]:
 
 
 def test_an_empty_library_says_so_and_shows_the_way() -> None:
-    app = opened("library")
+    app = open_page("library")
     assert "The library is empty" in words(app)
     assert [link.value for link in app.page_link] == ["Check a clip"]
 
 
 def test_the_list_shows_what_was_kept(five: dict[str, int]) -> None:
-    app = opened("library")
+    app = open_page("library")
     assert names(app) == ["none.mp4", "many.mp4", "little.mp4", "strong.mp4", "old.mp4"]
     said = words(app)
     assert "**5** analyses" in said
@@ -97,7 +97,7 @@ def test_the_list_shows_what_was_kept(five: dict[str, int]) -> None:
 def test_filters_and_orders(
     five: dict[str, int], state: dict[str, Any], expected: list[str]
 ) -> None:
-    app = opened("library")
+    app = open_page("library")
     for key, value in state.items():
         app.session_state[key] = value
     app.run()
@@ -106,7 +106,7 @@ def test_filters_and_orders(
 
 
 def test_where_nothing_matches_one_click_shows_everything(five: dict[str, int]) -> None:
-    app = opened("library")
+    app = open_page("library")
     app.text_input(key="library_text").set_value("nothing like this").run()
     assert "No analysis matches" in app.info[0].value
     assert names(app) == []
@@ -114,11 +114,22 @@ def test_where_nothing_matches_one_click_shows_everything(five: dict[str, int]) 
     assert len(names(app)) == 5
 
 
+def test_a_filter_of_zero_can_be_cleared(five: dict[str, int]) -> None:
+    app = open_page("library")
+    app.number_input(key="library_most").set_value(0).run()
+    assert names(app) == ["none.mp4"]
+    clear = next(button for button in app.button if button.label == "Clear")
+    assert not clear.disabled
+    clear.click().run()
+    assert len(names(app)) == 5
+    assert next(button for button in app.button if button.label == "Clear").disabled
+
+
 def test_pages(library: Library) -> None:
     for number in range(45):
         kind = "press" if number % 10 == 1 else "x"
         library.add(example(f"{number:02}-{kind}.mp4", seed=number, frames=1, faces=1))
-    app = opened("library")
+    app = open_page("library")
     app.selectbox(key="library_order").set_value("Name, A to Z").run()
     assert [name[:2] for name in names(app)] == [f"{number:02}" for number in range(20)]
     app.session_state["library_page"] = 3
@@ -132,7 +143,7 @@ def test_pages(library: Library) -> None:
 
 
 def test_select_tag_and_delete(five: dict[str, int], library: Library) -> None:
-    app = opened("library")
+    app = open_page("library")
     chosen = [five["strong.mp4"], five["none.mp4"]]
     for id in chosen:
         app.checkbox(key=f"pick-{id}").check().run()
@@ -155,23 +166,28 @@ def test_names_of_strangers_are_shown_as_they_are(library: Library) -> None:
     id = library.add(example(HOSTILE), Drawn())
     library.set_note(id, HOSTILE)
     library.set_tags([id], ["[x](http://evil.test)"])
-    for app in (opened("library"), opened("library", analysis=str(id))):
-        for text in [*(element.value for element in app.markdown),
-                     *(element.value for element in app.caption),
-                     *(element.value for element in app.subheader),
-                     *(button.label for button in app.button)]:  # fmt: skip
+    for app in (open_page("library"), open_page("library", analysis=str(id))):
+        for text in [
+            *(element.value for element in app.markdown),
+            *(element.value for element in app.caption),
+            *(element.value for element in app.subheader),
+            *(button.label for button in app.button),
+        ]:
             assert not re.search(r"(?<!\\)<img|(?<!\\)\]\(http|\*\*b\*\*", text)
 
 
 def test_an_analysis_opens_by_its_number(five: dict[str, int], library: Library) -> None:
     id = five["strong.mp4"]
-    app = opened("library", analysis=str(id))
+    app = open_page("library", analysis=str(id))
     said = words(app)
     assert "Strong evidence of manipulation" in said
     assert "The clip itself was not kept" in said
     assert {button.label for button in app.get("download_button")} >= {
-        "Report (PDF)", "Result (JSON)", "Scores (CSV)", "Scores (Parquet)",
-    }  # fmt: skip
+        "Report (PDF)",
+        "Result (JSON)",
+        "Scores (CSV)",
+        "Scores (Parquet)",
+    }
     app.text_area(key=f"note-{id}").set_value("ask the agency").run()
     assert library.summary(id).note == "ask the agency"
     app.session_state[f"tags-{id}"] = ["agency"]
@@ -189,7 +205,7 @@ def test_an_analysis_opens_by_its_number(five: dict[str, int], library: Library)
 def test_a_link_to_nothing_gets_one_sentence_and_the_way_back(
     five: dict[str, int], link: str
 ) -> None:
-    app = opened("library", analysis=link)
+    app = open_page("library", analysis=link)
     assert len(app.error) == 1
     assert "There is no analysis" in app.error[0].value
     next(button for button in app.button if button.label == "All analyses").click().run()
@@ -198,16 +214,18 @@ def test_a_link_to_nothing_gets_one_sentence_and_the_way_back(
 
 def test_two_versions_of_one_clip_are_compared_face_by_face(library: Library) -> None:
     clip = "c" * 64
-    ids = [library.add(example("one.mp4", seed=seed, clip=clip, version=version), Drawn())
-           for seed, version in ((0, "v0"), (0, "v1"), (7, "v1"))]  # fmt: skip
-    app = opened("library", compare=f"{ids[0]},{ids[2]}")
+    ids = [
+        library.add(example("one.mp4", seed=seed, clip=clip, version=version), Drawn())
+        for seed, version in ((0, "v0"), (0, "v1"), (7, "v1"))
+    ]
+    app = open_page("library", compare=f"{ids[0]},{ids[2]}")
     said = words(app)
     assert "2 analyses compared" in said
     assert "Scored with different weights" in said
     assert [len(app.get("plotly_chart"))] == [4]  # timelines, two histograms, changes
     assert {metric.label for metric in app.metric} >= {"Faces in both", "Largest change"}
     assert app.metric[0].value == "10"
-    same = opened("library", compare=f"{ids[0]},{ids[1]}")
+    same = open_page("library", compare=f"{ids[0]},{ids[1]}")
     assert "Every score is the same" in words(same)
 
 
@@ -215,7 +233,7 @@ def test_two_versions_of_one_clip_are_compared_face_by_face(library: Library) ->
     "link", ["1", "1,2,3,4,5", "", "a,b"], ids=["one", "five", "empty", "text"]
 )
 def test_only_two_to_four_can_be_compared(five: dict[str, int], link: str) -> None:
-    app = opened("library", compare=link)
+    app = open_page("library", compare=link)
     assert "Select two to 4 analyses" in app.info[0].value
 
 
@@ -227,7 +245,7 @@ def test_only_two_to_four_can_be_compared(five: dict[str, int], link: str) -> No
 )  # fmt: skip
 def test_a_folder_that_cannot_be_scanned(path: str, sentence: str, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    app = opened("library")
+    app = open_page("library")
     app.text_input(key="scan_path").set_value(path.format(empty=tmp_path / "empty")).run()
     app.button(key="start-scan").click().run()
     assert not app.exception
@@ -239,11 +257,11 @@ def test_an_opened_analysis_is_what_feature_maps_show(
     five: dict[str, int], library: Library
 ) -> None:
     id = five["strong.mp4"]
-    app = opened("feature_maps", analysis=str(id))
+    app = open_page("feature_maps", analysis=str(id))
     assert app.selectbox(key="clip").value == f"kept-{id}"
     assert "This is a small copy of the face" in words(app)
     library.delete([id])
-    gone = opened("feature_maps", analysis=str(id))
+    gone = open_page("feature_maps", analysis=str(id))
     assert "It may have been deleted" in gone.warning[0].value
 
 
@@ -272,7 +290,7 @@ def newer(path: Path) -> None:
 def test_a_library_that_cannot_be_used(make: Any, sentence: str, page: str, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     make(tmp_path / "data" / "library.sqlite")
-    app = opened(page)
+    app = open_page(page)
     assert len(app.error) == 1
     assert sentence in app.error[0].value
     assert "Traceback" not in app.error[0].value

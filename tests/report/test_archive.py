@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterator
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -16,12 +14,6 @@ from detector.report import archive as module
 from detector.report.archive import archive
 from detector.result import Analysis
 from tests.helpers.examples import Drawn, example
-
-
-@pytest.fixture
-def library(tmp_path: Path) -> Iterator[Library]:
-    with Library.open(tmp_path / "library.sqlite") as opened:
-        yield opened
 
 
 def unpacked(content: bytes) -> dict[str, bytes]:

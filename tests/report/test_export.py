@@ -25,6 +25,7 @@ from detector.library.types import FrameFilter
 from detector.media.sandboxed_provenance import inspect
 from detector.report import export, tables
 from detector.report.pdf import sections
+from detector.report.strongest_faces import STRONGEST, strongest_faces
 from detector.result import Analysis, json_schema
 from detector.settings import Settings
 from detector.wording import BANDS, LIMITATIONS, STATES
@@ -147,7 +148,7 @@ def test_parquet_holds_every_score_in_full(analysis: Analysis) -> None:
 
 
 def test_several_analyses_in_one_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(export, "_BATCH", 7)  # so that parts with other columns meet
+    monkeypatch.setattr(tables, "_BATCH", 7)  # so that parts with other columns meet
     other = example("b.mp4", seed=2)
     fewer = dataclasses.replace(
         other,
@@ -313,7 +314,7 @@ def test_pictures_of_the_strongest_frames_are_in_the_pdf() -> None:
     analysis = example(frames=12, faces=2)
     bare, full = export.to_pdf(analysis), export.to_pdf(analysis, Drawn(), heat_maps(analysis))
     assert count_images(bare) == 0
-    assert count_images(full) == 3 * sections.STRONGEST
+    assert count_images(full) == 3 * STRONGEST
     assert "No pictures were kept" in flat(" ".join(pages(bare)))
     assert "where the networks looked" in flat(" ".join(pages(full)))
 
@@ -327,7 +328,7 @@ def count_images(content: bytes) -> int:
 
 def test_strongest_frames_are_the_highest_usable_ones_apart_in_time() -> None:
     analysis = example(frames=40, faces=2, duration=40.0)
-    chosen = sections.strongest(analysis, 6)
+    chosen = strongest_faces(analysis, 6)
     assert len(chosen) == 6
     assert all(face.quality.usable for _, face in chosen)
     times = [frame.time for frame, _ in chosen]

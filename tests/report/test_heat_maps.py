@@ -14,8 +14,7 @@ from detector.analysis.scan import scan
 from detector.library.store import Library
 from detector.pictures.folder import PictureFolder
 from detector.report.heat_maps import heat_maps
-from detector.report.pdf import document
-from detector.report.pdf.sections import strongest
+from detector.report.strongest_faces import strongest_faces
 from detector.result import Analysis
 from detector.settings import Settings
 
@@ -32,10 +31,10 @@ def scanned(
 def test_the_strongest_faces_get_a_map(
     scanned: tuple[Analysis, PictureFolder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(document, "STRONGEST", 2)
+    monkeypatch.setattr("detector.report.heat_maps.STRONGEST", 2)
     analysis, pictures = scanned
     maps = heat_maps(analysis, pictures)
-    assert list(maps) == [(frame.index, face.track) for frame, face in strongest(analysis, 2)]
+    assert list(maps) == [(frame.index, face.track) for frame, face in strongest_faces(analysis, 2)]
     for (index, track), image in maps.items():
         crop = pictures.face(index, track)
         assert crop is not None

@@ -46,13 +46,6 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write(tmp_path_factory.mktemp("api") / "twelve.mp4", 12)
 
 
-@pytest.fixture
-def gate() -> Iterator[threading.Semaphore]:
-    closed = threading.Semaphore(0)
-    yield closed
-    closed.release(100_000)
-
-
 class Running:
     """An API on a service of its own, and tokens for it."""
 
@@ -70,8 +63,12 @@ class Running:
             ]
         )
         self.token = self.service.tokens.create("test")[1]
-        self.http = TestClient(self.app, headers=self.bearer(self.token), base_url="http://server",
-                               raise_server_exceptions=False)  # fmt: skip
+        self.http = TestClient(
+            self.app,
+            headers=self.bearer(self.token),
+            base_url="http://server",
+            raise_server_exceptions=False,
+        )
 
     @staticmethod
     def bearer(token: str) -> dict[str, str]:
@@ -97,7 +94,7 @@ class Running:
             time.sleep(0.01)
 
     def files(self) -> list[str]:
-        """Clips in the spool folder."""
+        """Clips that wait in the folder of pending clips."""
         found = self.service.pending.folder.iterdir()
         return [path.name for path in found if path.suffix in (".clip", ".part")]
 
@@ -414,7 +411,9 @@ BAD_BODIES = {
     "another file": (form((b'name="other"; filename="a"', b"1")), None, "Send one file"),
     "a clip that is no file": (form((b'name="clip"', b"1")), None, "Send one file"),
     "a field twice": (
-        form((b'name="frames"', b"4"), (b'name="frames"', b"5"), (CLIP, b"1")), None, "comes twice",
+        form((b'name="frames"', b"4"), (b'name="frames"', b"5"), (CLIP, b"1")),
+        None,
+        "comes twice",
     ),
     "a long field": (form((b'name="models"', b"x" * 5000), (CLIP, b"1")), None, "too long"),
     "no end": (form((CLIP, b"1" * 1000), end=False), None, "ended before"),
@@ -422,10 +421,13 @@ BAD_BODIES = {
     "no multipart": (b"something else", None, "cannot be read"),
     "no frames": (form((b'name="frames"', b"0"), (CLIP, b"1")), None, "“frames”"),
     "no number": (form((b'name="frames"', b"many"), (CLIP, b"1")), None, "“frames”"),
-    "no such detector": (form((b'name="face_detector"', b"x"), (CLIP, b"1")), None,
-                         "“face_detector”"),
+    "no such detector": (
+        form((b'name="face_detector"', b"x"), (CLIP, b"1")),
+        None,
+        "“face_detector”",
+    ),
     "no such option": (form((b'name="colour"', b"x"), (CLIP, b"1")), None, "“colour”"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("body", "kind", "says"), BAD_BODIES.values(), ids=BAD_BODIES)
@@ -600,15 +602,23 @@ def test_the_document_is_openapi_3_1(running: Running) -> None:
     for schema in document["components"]["schemas"].values():
         Draft202012Validator.check_schema(schema)
     sent = document["paths"]["/analyses"]["post"]["requestBody"]["content"]["multipart/form-data"]
-    assert set(sent["schema"]["properties"]) == {"clip", "frames", "face_detector", "backend",
-                                                 "models"}  # fmt: skip
+    assert set(sent["schema"]["properties"]) == {
+        "clip",
+        "frames",
+        "face_detector",
+        "backend",
+        "models",
+    }
     assert "Problem" in document["components"]["schemas"]
 
 
 CHECKS = [
-    checks.not_a_server_error, checks.status_code_conformance, checks.content_type_conformance,
-    checks.response_schema_conformance, checks.response_headers_conformance,
-]  # fmt: skip
+    checks.not_a_server_error,
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_schema_conformance,
+    checks.response_headers_conformance,
+]
 
 
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=str)
@@ -624,9 +634,13 @@ def test_every_answer_is_one_that_the_document_describes(
         operation = found.ok()
 
         @settings(
-            max_examples=12, deadline=None, derandomize=True, database=None,
-            suppress_health_check=list(HealthCheck), phases=[Phase.generate],
-        )  # fmt: skip
+            max_examples=12,
+            deadline=None,
+            derandomize=True,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+            phases=[Phase.generate],
+        )
         @given(case=operation.as_strategy(generation_mode=mode), own=booleans())
         def check(case: schemathesis.Case, own: bool) -> None:
             if own and case.method != "DELETE" and "id" in (case.path_parameters or {}):

@@ -44,11 +44,22 @@ class Server:
     def start(self) -> None:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "streamlit", "run", "server.py", "--server.headless", "true",
-                 "--server.port", str(self.port)],
-                cwd=ROOT, stdout=log, stderr=log,
+                [
+                    sys.executable,
+                    "-m",
+                    "streamlit",
+                    "run",
+                    "server.py",
+                    "--server.headless",
+                    "true",
+                    "--server.port",
+                    str(self.port),
+                ],
+                cwd=ROOT,
+                stdout=log,
+                stderr=log,
                 env=os.environ | {"VERIFRAME_DATA": str(self.data)},
-            )  # fmt: skip
+            )
         end = time.monotonic() + WAIT
         while not self._ready():
             assert self.process.poll() is None, self.log.read_text()

@@ -36,14 +36,6 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def gate() -> Iterator[threading.Semaphore]:
-    """Lets as many frames pass as it is released for; opened wide at the end."""
-    closed = threading.Semaphore(0)
-    yield closed
-    closed.release(100_000)
-
-
-@pytest.fixture
 def library(database_url: str) -> Iterator[Library]:
     with Library.open(database_url) as opened:
         yield opened
@@ -104,7 +96,7 @@ def ended(service: Service, id: str, owner: str = "") -> JobRecord:
 
 
 def clips(service: Service) -> list[str]:
-    """Files of clips that are left in the spool folder."""
+    """Files of clips that are left in the folder of pending clips."""
     return sorted(
         p.name for p in service.pending.folder.iterdir() if p.suffix in (".clip", ".part")
     )
@@ -407,10 +399,20 @@ def test_a_server_that_does_not_come_back_fails_its_jobs(
 def test_two_processes_cannot_take_the_same_job(start: Start, clip: Path) -> None:
     service = start()
     record = JobRecord(
-        id=new_id(), owner="", token="t", key=None, state="waiting", name="a", bytes=1,
-        sha256="0" * 64, fingerprint="1" * 64, settings=Settings(), created_at=1.0, worker="dead",
+        id=new_id(),
+        owner="",
+        token="t",
+        key=None,
+        state="waiting",
+        name="a",
+        bytes=1,
+        sha256="0" * 64,
+        fingerprint="1" * 64,
+        settings=Settings(),
+        created_at=1.0,
+        worker="dead",
         home="h",
-    )  # fmt: skip
+    )
     service.records.add(record)
     assert service.records.take(record, "h", "first")
     assert not service.records.take(record, "h", "second")
@@ -419,9 +421,18 @@ def test_two_processes_cannot_take_the_same_job(start: Start, clip: Path) -> Non
 def test_the_same_key_twice_gives_the_first(start: Start) -> None:
     records = start().records
     record = JobRecord(
-        id=new_id(), owner="", token="t", key="k", state="waiting", name="a", bytes=1,
-        sha256="0" * 64, fingerprint="1" * 64, settings=Settings(), created_at=1.0,
-    )  # fmt: skip
+        id=new_id(),
+        owner="",
+        token="t",
+        key="k",
+        state="waiting",
+        name="a",
+        bytes=1,
+        sha256="0" * 64,
+        fingerprint="1" * 64,
+        settings=Settings(),
+        created_at=1.0,
+    )
     assert records.add(record) == record
     assert records.add(dataclasses.replace(record, id=new_id())).id == record.id
 

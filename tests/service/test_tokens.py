@@ -82,9 +82,15 @@ def test_an_expired_token_is_none(made: Tokens, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize(
     ("name", "scopes", "days"),
-    [(" ", ["read"], None), ("a", [], None), ("a", ["admin"], None), ("a", ["read"], 0),
-     ("a", ["read"], -1), ("a", ["read"], float("nan"))],
-)  # fmt: skip
+    [
+        (" ", ["read"], None),
+        ("a", [], None),
+        ("a", ["admin"], None),
+        ("a", ["read"], 0),
+        ("a", ["read"], -1),
+        ("a", ["read"], float("nan")),
+    ],
+)
 def test_what_cannot_be_made(made: Tokens, name: str, scopes: list, days: float | None) -> None:
     with pytest.raises(TokenError):
         made.create(name, scopes, days=days)

@@ -11,7 +11,7 @@ from detector.faces.blazeface import BlazeFace
 from detector.files import ASSETS
 from detector.training.blending import alter, blend_masks, self_blend
 from detector.training.contact_sheet import make_sheet
-from detector.training.crop_augmentation import plain_views, random_views
+from detector.training.crop_augmentation import centre_crops, random_crops
 from detector.training.degradations import blur, degrade, jpeg, turn_hue
 from detector.training.hulls import hulls_from_key_points, hulls_of_crop
 
@@ -128,10 +128,10 @@ def test_blur_has_its_own_width_for_each_image() -> None:
 
 def test_views_are_tight_as_asked(images: torch.Tensor) -> None:
     factors = torch.tensor([[1.2, 1.0, 1.2]]).expand(6, -1)
-    views = random_views(images, factors, SEEDS, 48)
+    views = random_crops(images, factors, SEEDS, 48)
     assert views.shape == (6, 3, 48, 48)
-    assert not torch.equal(views, random_views(images, factors, SEEDS + 1, 48))
-    whole = plain_views(images, factors, 1.2, SIDE)
+    assert not torch.equal(views, random_crops(images, factors, SEEDS + 1, 48))
+    whole = centre_crops(images, factors, 1.2, SIDE)
     torch.testing.assert_close(whole, images, atol=1e-5, rtol=0)
 
 

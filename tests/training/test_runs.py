@@ -137,7 +137,7 @@ class Slow(lightning.Callback):
 config = TrainConfig(**{config!r})
 train_run(config, index_folder(Path({data!r})), {{}}, Path({folder!r}),
           module=ClipTrainer(config, TinyNetwork()),
-          machine=Machine(accelerator="cpu", devices=1), callbacks=[Slow()])
+          machine=Machine(accelerator="cpu", devices=1, threads=1), callbacks=[Slow()])
 """
 
 

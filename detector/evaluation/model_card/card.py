@@ -7,7 +7,6 @@ missing, damaged, or of other weights is left out, and one sentence says so.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
 import math
 from collections.abc import Callable
@@ -15,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import detector
 from detector.errors import DetectorError, EvaluationError, ModelError
 from detector.evaluation.model_card import text
 from detector.evaluation.result import (
@@ -31,6 +29,8 @@ from detector.evaluation.result import (
 from detector.files import MODELS
 from detector.models.spec import EnsembleSpec, NetworkSpec, read_ensemble
 from detector.result import BandThresholds
+from detector.typed_json import adapter
+from detector.version import __version__
 
 Part = TypeVar("Part")
 
@@ -142,7 +142,7 @@ class ModelCard:
 
 
 def gather(folder: Path = MODEL_CARD, models: Path = MODELS) -> ModelCard:
-    """The card of the models in `models`, with what the files in `folder` say of them.
+    """Gather the card of the models in `models`, with what the files in `folder` say of them.
 
     Raises:
         ModelError: the weights themselves are not there.
@@ -183,7 +183,7 @@ def gather(folder: Path = MODEL_CARD, models: Path = MODELS) -> ModelCard:
     failures = part(Failures, folder / "failures.json", lambda one: one.run)
     groups = folder / "groups.json"
     return ModelCard(
-        software=detector.__version__,
+        software=__version__,
         ensemble=ensemble.version,
         networks=tuple(_network(spec) for spec in ensemble.networks),
         bands=ensemble.bands,
@@ -202,7 +202,7 @@ def gather(folder: Path = MODEL_CARD, models: Path = MODELS) -> ModelCard:
 
 
 def stale(run: Run, ensemble: EnsembleSpec) -> str | None:
-    """Why a measurement says nothing of these models; None where it is of them."""
+    """Say why a measurement says nothing of these models; None where it is of them."""
     measured = {model.name: model for model in run.models}
     networks = {network.name: network for network in ensemble.networks}
     if {name: model.sha256 for name, model in measured.items()} != {
@@ -224,7 +224,7 @@ def stale(run: Run, ensemble: EnsembleSpec) -> str | None:
 
 
 def to_json(card: ModelCard) -> str:
-    """The whole card as JSON, with the texts that the page shows."""
+    """Write the whole card as JSON, with the texts that the page shows."""
     value = {
         "version": VERSION,
         **dataclasses.asdict(card),
@@ -261,7 +261,7 @@ def _network(spec: NetworkSpec) -> Network:
 
 def _int8(path: Path, ensemble: EnsembleSpec, missing: list[str]) -> Int8 | None:
     try:
-        found: Int8 = _int8_adapter().validate_json(path.read_bytes())
+        found = adapter(Int8).validate_json(path.read_bytes())
     except (OSError, ValueError):
         missing.append(_unreadable(path, None))
         return None
@@ -269,13 +269,6 @@ def _int8(path: Path, ensemble: EnsembleSpec, missing: list[str]) -> Int8 | None
         missing.append(_sentence(path, "of other weights than those installed"))
         return None
     return found
-
-
-@functools.cache
-def _int8_adapter() -> Any:
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(Int8)
 
 
 def _unreadable(path: Path, error: DetectorError | None) -> str:

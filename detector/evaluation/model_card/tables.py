@@ -12,11 +12,11 @@ from detector.models.networks.registry import network_title
 from detector.wording import BAND_ORDER, BAND_SHORT, BANDS
 
 Row = dict[str, str]
-LIMITED = BAND_ORDER[1:]  # bands that have a lower limit
+WITH_THRESHOLD = BAND_ORDER[1:]  # all but the lowest
 
 
 def summary(card: ModelCard) -> tuple[str, ...]:
-    """How right the detector is, one sentence each, for a reader without statistics."""
+    """Say how right the detector is, one sentence each, for a reader without statistics."""
     said: list[str] = []
     if card.evaluation is not None:
         said += _of_evaluation(card.evaluation)
@@ -106,7 +106,7 @@ def _hundred(share: float | None) -> str:
 
 
 def metric_rows(found: Evaluation) -> list[Row]:
-    """The ensemble's metrics at both levels, and each network's at frame level."""
+    """Return the ensemble's metrics at both levels, and each network's at frame level."""
     columns: dict[str, Metrics] = {
         "Ensemble, clip level": found.clip,
         "Ensemble, frame level": found.frame,
@@ -114,23 +114,29 @@ def metric_rows(found: Evaluation) -> list[Row]:
     }
     rows: list[Row] = []
     for title, field in (
-        ("Area under the ROC curve", "auc"), ("Average precision", "average_precision"),
-        ("Log loss", "log_loss"), ("F1", "f1"), ("Accuracy", "accuracy"),
-        ("Equal error rate", "eer"), ("Calibration error (ECE)", "ece"),
-    ):  # fmt: skip
+        ("Area under the ROC curve", "auc"),
+        ("Average precision", "average_precision"),
+        ("Log loss", "log_loss"),
+        ("F1", "f1"),
+        ("Accuracy", "accuracy"),
+        ("Equal error rate", "eer"),
+        ("Calibration error (ECE)", "ece"),
+    ):
         rows.append(
             {"": title, **{name: number(getattr(one, field)) for name, one in columns.items()}}
         )
-    for band in LIMITED:
+    for band in WITH_THRESHOLD:
         rows.append(
-            {"": f"Unaltered at {BAND_SHORT[band]} or more",
-             **{n: percent(m.false_positives[band], m.real) for n, m in columns.items()}}
-        )  # fmt: skip
+            {
+                "": f"Unaltered at {BAND_SHORT[band]} or more",
+                **{n: percent(m.false_positives[band], m.real) for n, m in columns.items()},
+            }
+        )
     return rows
 
 
 def group_rows(groups: Iterable[Group], first: str) -> list[Row]:
-    """A row for each data set, method or group of people, clip level."""
+    """Return a row for each data set, method or group of people, clip level."""
     return [
         {
             first: group.name,
@@ -152,11 +158,11 @@ def group_rows(groups: Iterable[Group], first: str) -> list[Row]:
 
 
 def band_rows(card: ModelCard) -> list[Row]:
-    """The bands: where each starts, and who reaches it, clip level."""
+    """Return the bands: where each starts, and who reaches it, clip level."""
     fitted = {fit.band: fit for fit in card.calibration.limits} if card.calibration else {}
     clip = card.evaluation.clip if card.evaluation else None
     rows = []
-    for band in LIMITED:
+    for band in WITH_THRESHOLD:
         fit = fitted.get(band)
         rows.append(
             {
@@ -174,7 +180,7 @@ def band_rows(card: ModelCard) -> list[Row]:
 
 
 def robustness_rows(variants: Sequence[Variant]) -> list[Row]:
-    """A row for each alteration, clip level."""
+    """Return a row for each alteration, clip level."""
     return [
         {
             "Alteration": one.title,
@@ -196,7 +202,7 @@ def robustness_rows(variants: Sequence[Variant]) -> list[Row]:
 
 
 def abstention_rows(card: ModelCard) -> list[Row]:
-    """What not judging does, a row for each alteration, clip level."""
+    """Return what not judging does, a row for each alteration, clip level."""
     if card.abstention is None:
         return []
     return [
@@ -212,7 +218,7 @@ def abstention_rows(card: ModelCard) -> list[Row]:
 
 
 def int8_rows(card: ModelCard) -> list[Row]:
-    """float32 against int8, a row for each network, frame level."""
+    """Compare float32 with int8, a row for each network, frame level."""
     if card.int8 is None:
         return []
     return [
@@ -228,7 +234,7 @@ def int8_rows(card: ModelCard) -> list[Row]:
 
 
 def int8_sentence(card: ModelCard) -> str:
-    """On which backend, on what, and whether a band changed."""
+    """Say on which backend, on what, and whether a band changed."""
     if card.int8 is None:
         return ""
     judged = [one for one in card.int8.samples if one.band or one.band_int8]
@@ -243,7 +249,7 @@ def int8_sentence(card: ModelCard) -> str:
 
 
 def failure_rows(card: ModelCard) -> list[Row]:
-    """Each known failure on the shipped samples, clip level."""
+    """Return each known failure on the shipped samples, clip level."""
     if card.failures is None:
         return []
     return [
@@ -260,7 +266,7 @@ def failure_rows(card: ModelCard) -> list[Row]:
 
 
 def network_rows(card: ModelCard) -> list[Row]:
-    """The networks: versions, hashes, and how they were trained."""
+    """Return the networks: versions, hashes, and how they were trained."""
     return [
         {
             "Network": network_title(one.name),
@@ -280,12 +286,15 @@ def network_rows(card: ModelCard) -> list[Row]:
 
 
 def measured_rows(card: ModelCard) -> list[Row]:
-    """On what each part was measured: backend, data, counts and seed."""
+    """Return on what each part was measured: backend, data, counts and seed."""
     runs = {
-        "Evaluation": card.evaluation, "Robustness": card.robustness,
-        "Abstention": card.abstention, "Calibration": card.calibration,
-        "Known failures": card.failures, "Groups": card.groups,
-    }  # fmt: skip
+        "Evaluation": card.evaluation,
+        "Robustness": card.robustness,
+        "Abstention": card.abstention,
+        "Calibration": card.calibration,
+        "Known failures": card.failures,
+        "Groups": card.groups,
+    }
     return [
         {
             "Part": name,
@@ -303,7 +312,7 @@ def measured_rows(card: ModelCard) -> list[Row]:
 
 
 def to_markdown(card: ModelCard) -> str:
-    """The whole card as one Markdown text, without the charts."""
+    """Write the whole card as one Markdown text, without the charts."""
     versions = ", ".join(f"{network_title(n.name)} {n.version}" for n in card.networks)
     parts = [
         f"# Model card: Veriframe, {versions}",
@@ -341,7 +350,7 @@ def to_markdown(card: ModelCard) -> str:
 
 
 def calibration_sentences(card: ModelCard) -> list[str]:
-    """The note of the calibration, each limit in words, and the error before and after."""
+    """Return the calibration's note, each threshold in words, and the error before and after."""
     if card.calibration is None:
         return []
     said = [card.calibration.note, *(fit.sentence for fit in card.calibration.limits)]

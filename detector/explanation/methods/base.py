@@ -1,52 +1,37 @@
-"""What an attribution method is, and what methods share.
-
-An attribution says which pixels of a face speak for manipulation, and which against; Captum
-computes them.
+"""What an attribution method is: which pixels speak for manipulation, and which against.
 
 The target is always the manipulation logit, and maps keep their sign: above 0 raises the logit,
 below 0 lowers it. Every map has the crop's own size, since resizing and normalising are part of
 what is explained (`detector.explanation.crop_network`).
 
-Integrated Gradients, Occlusion and the deletion curve all take detail away in one way: by a mild
-Gaussian blur (`blurred`). It removes the fine traces that manipulation leaves and keeps the face.
-A strong blur would not be neutral: at a standard deviation of 10 px of 304 the shipped Xception
-gives a real face a logit of +4. At 3 px a real and a self-blended face come out alike (+0.3 and
-+0.9, from -0.8 and +2.6). A black baseline is a picture like no face at all, gives dark pixels no
-attribution whatever they show (Sturmfels et al. 2020), and Integrated Gradients with 32 steps
-misses a third of the difference to it; the blur's it meets within some per cent.
+A method is described without torch, so that pages and the command line can offer it at once;
+torch and Captum are imported where it is made to work, in `attribute`.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, cast
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from detector.concurrency.task import CancelCallback, ProgressCallback
-from detector.errors import Cancelled, ExplanationError
-from detector.models.networks.layer import Layer
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from detector.explanation.crop_network import CropNetwork
-
-BLUR = 1 / 100  # standard deviation of the blur / side of the crop
-
 
 @dataclass(frozen=True)
 class Setting:
-    """A whole number that a person may choose for a method.
+    """A number that a method can be told.
 
     Attributes:
-        name: as the command line and results write it.
-        default: where nothing is chosen.
-        help: what it counts, for the command line.
+        name: a Python identifier; the command line's option is `--name`.
+        default: taken where nothing is said.
+        help: what it is, to be followed by the default in brackets.
     """
 
     name: str
@@ -55,13 +40,32 @@ class Setting:
 
 
 @dataclass(frozen=True, eq=False)
-class Attribution:
-    """What a method found.
+class Options:
+    """How a method is to explain a crop.
 
     Attributes:
-        map: float32 [s, s] of the crop's own size, signed: above 0 raises the logit.
+        layer: the part of the network whose output is looked at, float32 [1, filters, h, w];
+            None for a method that is not `layered`.
+        settings: a value for each of the method's `settings`.
+        progress: told the share that is done, (0, 1], where the method is `slow`.
+        cancelled: asked between passes, where the method is `slow`; True stops.
+    """
+
+    layer: nn.Module | None = None
+    settings: Mapping[str, int] = field(default_factory=dict)
+    progress: ProgressCallback | None = None
+    cancelled: CancelCallback | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Attribution:
+    """What a method returns.
+
+    Attributes:
+        map: float32 [s, s], signed, of the crop's size.
         logit: of the crop.
-        baseline_logit, delta: as in `Explanation`; None for methods without a baseline.
+        baseline_logit: of the picture that the map is a difference to; None where there is none.
+        delta: sum of the map - (`logit` - `baseline_logit`); None without a baseline.
     """
 
     map: NDArray[np.float32]
@@ -71,19 +75,20 @@ class Attribution:
 
 
 class Method(ABC):
-    """An attribution method; a new one is a file with a subclass, and a line in the registry.
+    """One attribution method: a subclass describes it, and an instance carries no state.
 
     Attributes:
         name: as the command line and links write it.
         title: as people read it.
         question: what it answers, one sentence.
-        layered: whether it looks at one layer, which may be chosen.
+        layered: whether it looks at one layer, which may be chosen; for the ensemble it looks at
+            the last convolution of each network, and `combine` makes one map of these.
         additive: whether its values are parts of the logit, so that sums of them can be held
             against true changes of the logit (`faithfulness`: infidelity).
-        slow: whether it takes seconds, and so deserves progress and a way to stop.
-        grainy: whether each pixel has a value of its own, in which the eye sees only noise, so
-            that a few neighbours are averaged where the map is drawn.
-        setting: what may be chosen; None for nothing.
+        pixelwise: whether each pixel gets a value of its own. Single pixels are only noise to the
+            eye, so such maps are drawn averaged over a few neighbours.
+        slow: whether it takes seconds; then it reports its progress and can be stopped.
+        settings: numbers that it can be told.
     """
 
     name: ClassVar[str]
@@ -91,121 +96,57 @@ class Method(ABC):
     question: ClassVar[str]
     layered: ClassVar[bool] = False
     additive: ClassVar[bool] = False
+    pixelwise: ClassVar[bool] = False
     slow: ClassVar[bool] = False
-    grainy: ClassVar[bool] = False
-    setting: ClassVar[Setting | None] = None
+    settings: ClassVar[tuple[Setting, ...]] = ()
 
     @abstractmethod
-    def attribute(
-        self,
-        network: nn.Module,
-        crop: Tensor,
-        layer: Layer | None,
-        value: int,
-        progress: ProgressCallback | None,
-        cancelled: CancelCallback | None,
-    ) -> Attribution:
-        """Explain the logit of a crop.
+    def attribute(self, network: nn.Module, crop: Tensor, options: Options) -> Attribution:
+        """Explain the logit that `network` gives `crop`.
 
         Args:
-            network: crops [n, 3, s, s] in [0, 1] to logits [n]; hooks may be set on it. Where
-                the method is not `layered`, also the ensemble.
+            network: crops float32 [n, 3, s, s] in [0, 1] to logits [n]; hooks may be set on it.
             crop: float32 [1, 3, s, s] in [0, 1].
-            layer: to look at, one that has maps; None unless `layered`.
-            value: of `setting`; 0 without one.
-            progress: told the share that is done, (0, 1]; not by a method that is not `slow`.
-            cancelled: asked between passes; True stops.
+            options: where to look, and how.
 
         Raises:
-            Cancelled: `cancelled` returned True.
+            ExplanationError: a setting is out of its range.
+            Cancelled: `options.cancelled` returned True.
         """
 
     @abstractmethod
-    def passes(self, crop_size: int, value: int) -> float:
-        """Return what it costs, in forward passes of one crop, as `benchmarks.explanations` has it.
+    def passes(self, crop_size: int, settings: Mapping[str, int]) -> float:
+        """Return what it costs, in forward passes of one crop (`benchmarks.explanations`).
 
         Args:
             crop_size: side of the crop, pixels.
-            value: of `setting`; 0 without one.
+            settings: a value for each of the method's `settings`.
         """
 
-    def check(self, value: int, crop_size: int) -> None:  # noqa: B027  # most take any value
-        """Raise ExplanationError where `value` of `setting` is out of range."""
+    def combine(
+        self, parts: Mapping[str, Attribution], factors: Mapping[str, float]
+    ) -> Attribution:
+        """Return the ensemble's map and logit, where a `layered` method explained each network.
 
-    def chosen(self, settings: Mapping[str, int], crop_size: int) -> int:
-        """Return the value of `setting` that `settings` hold, else its default, else 0.
+        The ensemble's logit is a weighted sum of the networks' logits. So its gradient at a layer
+        of one network is that network's own, times its factor, and whatever is linear in the
+        gradient adds up in the same way.
 
-        Raises:
-            ExplanationError: it is out of range.
+        Args:
+            parts: by network.
+            factors: what each network's logit is multiplied by in the ensemble's.
         """
-        if self.setting is None:
-            return 0
-        value = settings.get(self.setting.name, self.setting.default)
-        self.check(value, crop_size)
-        return value
+        total = np.sum([factors[name] * part.map for name, part in parts.items()], axis=0)
+        logit = sum(factors[name] * part.logit for name, part in parts.items())
+        return Attribution(total.astype(np.float32), float(logit))
 
-
-class ProgressForward:
-    """A forward function that reports how far it is, and stops when asked to.
-
-    Args:
-        network: what is called.
-        total: crops that will be passed through it.
-        progress: told the share that is done, (0, 1], after each call.
-        cancelled: asked before each call; True raises `Cancelled`.
-    """
-
-    def __init__(
-        self,
-        network: Callable[[Tensor], Tensor],
-        total: int,
-        progress: ProgressCallback | None = None,
-        cancelled: CancelCallback | None = None,
-    ) -> None:
-        self._network = network
-        self._total = total
-        self._progress = progress
-        self._cancelled = cancelled
-        self._done = 0
-
-    def __call__(self, crops: Tensor) -> Tensor:
-        """Return the network's logits [n] of crops [n, 3, s, s]."""
-        stop_if(self._cancelled)
-        logits = self._network(crops)
-        self._done += len(crops)
-        if self._progress:
-            self._progress(min(self._done / self._total, 1.0))
-        return logits
-
-
-def stop_if(cancelled: CancelCallback | None) -> None:
-    """Raise `Cancelled` where `cancelled` says so."""
-    if cancelled and cancelled():
-        raise Cancelled("The explanation was stopped; nothing of it was kept.")
-
-
-def blurred(crop: Tensor) -> Tensor:
-    """Take the detail out of a crop: Gaussian blur, standard deviation `BLUR` of the side.
-
-    Colour and light stay, edges, texture and blending boundaries go. Shape and range as `crop`,
-    float32 [1, 3, s, s] in [0, 1].
-    """
-    import torch
-
-    picture = np.ascontiguousarray(crop[0].permute(1, 2, 0).cpu().numpy())
-    soft = cv2.GaussianBlur(picture, (0, 0), crop.shape[-1] * BLUR, borderType=cv2.BORDER_REFLECT)
-    return torch.from_numpy(soft).permute(2, 0, 1)[None].contiguous().to(crop.device)
-
-
-def module_of(network: nn.Module, layer: Layer | None) -> nn.Module:
-    """Return the module whose output is the layer's."""
-    if layer is None:
-        raise ExplanationError("This method needs a layer; choose one that has maps.")
-    return cast("CropNetwork", network).network.get_submodule(layer.output)
+    def with_defaults(self, given: Mapping[str, int]) -> dict[str, int]:
+        """Return a value for each of the settings: the given one, or else the default."""
+        return {setting.name: given.get(setting.name, setting.default) for setting in self.settings}
 
 
 def logit_of(network: Callable[[Tensor], Tensor], crop: Tensor) -> float:
-    """Return the logit of the one crop in [1, 3, s, s], without a gradient."""
+    """Return the logit of a crop [1, 3, s, s], without a gradient."""
     import torch
 
     with torch.no_grad():
@@ -213,6 +154,6 @@ def logit_of(network: Callable[[Tensor], Tensor], crop: Tensor) -> float:
 
 
 def sum_of_channels(values: Tensor) -> NDArray[np.float32]:
-    """Turn [1, c, s, s] into float32 [s, s]."""
+    """Return the sum of [1, c, s, s] over its channels, float32 [s, s]."""
     summed: NDArray[np.float32] = values[0].sum(dim=0).cpu().numpy()
     return summed

@@ -1,25 +1,22 @@
-"""Grad-CAM (Selvaraju et al. 2017) at one layer, signed: no ReLU at the end."""
+"""Grad-CAM (Selvaraju et al. 2017, "Grad-CAM: visual explanations from deep networks")."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from detector.concurrency.task import CancelCallback, ProgressCallback
-from detector.explanation.methods.base import (
-    Attribution,
-    Method,
-    module_of,
-    sum_of_channels,
-)
-from detector.models.networks.layer import Layer
+from detector.explanation.methods.base import Attribution, Method, Options, sum_of_channels
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
 class GradCam(Method):
-    """The sum over filters of activation x mean gradient, linear between positions."""
+    """Grad-CAM at one layer, signed: no ReLU at the end.
+
+    The map is the sum over the layer's filters of activation x mean gradient, linear between
+    positions; it has no unit.
+    """
 
     name = "grad-cam"
     title = "Grad-CAM"
@@ -29,29 +26,21 @@ class GradCam(Method):
     )
     layered = True
 
-    def attribute(
-        self,
-        network: nn.Module,
-        crop: Tensor,
-        layer: Layer | None,
-        value: int = 0,
-        progress: ProgressCallback | None = None,
-        cancelled: CancelCallback | None = None,
-    ) -> Attribution:
-        """Weigh the layer's maps by their gradients; see `Method.attribute`."""
-        from captum.attr import LayerAttribution, LayerGradCam
+    def attribute(self, network: nn.Module, crop: Tensor, options: Options) -> Attribution:
+        """Explain the logit, as `Method.attribute` says."""
+        from captum import attr
 
-        seen = _Remembering(network)
-        cam = LayerGradCam(seen, module_of(network, layer)).attribute(crop)
-        large = LayerAttribution.interpolate(cam.detach(), crop.shape[-2:], "bilinear")
-        return Attribution(sum_of_channels(large), seen.logit)
+        remembering = RememberingForward(network)
+        cam = attr.LayerGradCam(remembering, options.layer).attribute(crop)
+        large = attr.LayerAttribution.interpolate(cam.detach(), crop.shape[-2:], "bilinear")
+        return Attribution(sum_of_channels(large), remembering.logit)
 
-    def passes(self, crop_size: int, value: int = 0) -> float:
-        """Return the cost of one pass and one gradient."""
+    def passes(self, crop_size: int, settings: Mapping[str, int]) -> float:
+        """Return 1.3: one pass forward, and back to the layer."""
         return 1.3
 
 
-class _Remembering:
+class RememberingForward:
     """A forward function that keeps the last logit it gave, so that no pass is made twice."""
 
     def __init__(self, network: Callable[[Tensor], Tensor]) -> None:

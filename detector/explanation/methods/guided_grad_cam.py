@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from detector.concurrency.task import CancelCallback, ProgressCallback
 from detector.explanation.methods.base import (
     Attribution,
     Method,
+    Options,
     logit_of,
-    module_of,
     sum_of_channels,
 )
-from detector.models.networks.layer import Layer
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
 class GuidedGradCam(Method):
-    """Guided backpropagation x what is positive in Grad-CAM, summed over colours."""
+    """Guided backpropagation x what is positive in Grad-CAM, summed over colours.
+
+    All zero where Grad-CAM finds nothing that speaks for manipulation. As Captum has it: the
+    gradient is rectified at the input of every ReLU. Such products are not linear in the
+    gradient, so that the ensemble's map, the weighted sum of its networks' maps, is a convention
+    of ours.
+    """
 
     name = "guided-grad-cam"
     title = "Guided Grad-CAM"
@@ -29,30 +34,20 @@ class GuidedGradCam(Method):
         "manipulation, would change the logit?"
     )
     layered = True
-    grainy = True
+    pixelwise = True
 
-    def attribute(
-        self,
-        network: nn.Module,
-        crop: Tensor,
-        layer: Layer | None,
-        value: int = 0,
-        progress: ProgressCallback | None = None,
-        cancelled: CancelCallback | None = None,
-    ) -> Attribution:
-        """Multiply the two; all zero where Grad-CAM finds nothing that speaks for manipulation.
-
-        As Captum has it, the gradient is rectified at the input of every ReLU.
-        """
-        from captum.attr import GuidedGradCam as Guided
+    def attribute(self, network: nn.Module, crop: Tensor, options: Options) -> Attribution:
+        """Explain the logit, as `Method.attribute` says."""
+        from captum import attr
 
         # Not warnings.catch_warnings, which is not safe while other threads explain.
         warnings.filterwarnings("ignore", message="Setting backward hooks on ReLU")
-        method = Guided(network, module_of(network, layer))
         crop = crop.clone().requires_grad_()
-        values = method.attribute(crop, interpolate_mode="bilinear")
+        values = attr.GuidedGradCam(network, options.layer).attribute(
+            crop, interpolate_mode="bilinear"
+        )
         return Attribution(sum_of_channels(values.detach()), logit_of(network, crop))
 
-    def passes(self, crop_size: int, value: int = 0) -> float:
-        """Return the cost of Grad-CAM, guided backpropagation and the logit."""
+    def passes(self, crop_size: int, settings: Mapping[str, int]) -> float:
+        """Return 4.8: Grad-CAM, a pass forward and back to the pixels, and one for the logit."""
         return 4.8

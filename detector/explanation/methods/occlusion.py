@@ -1,30 +1,28 @@
-"""Occlusion (Zeiler and Fergus 2014): the fall of the logit when a square is blurred away."""
+"""Occlusion (Zeiler and Fergus 2014, "Visualizing and understanding convolutional networks")."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from detector.concurrency.task import CancelCallback, ProgressCallback
 from detector.errors import ExplanationError
-from detector.explanation.methods.base import (
-    Attribution,
-    Method,
-    ProgressForward,
-    Setting,
-    blurred,
-    logit_of,
-)
-from detector.models.networks.layer import Layer
+from detector.explanation.blur import blurred
+from detector.explanation.methods.base import Attribution, Method, Options, Setting, logit_of
+from detector.explanation.progress import ProgressForward
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-WINDOWS = 11  # squares along one side, each overlapping the next by half
-OCCLUSION_BATCH = 4
+BATCH = 4  # crops in one pass
+LEAST_STRIDE = 4  # pixels from one square to the next, about
 
 
 class Occlusion(Method):
-    """For each pixel, the mean fall of the logit over the squares that cover it."""
+    """The fall of the logit when a square of the crop is blurred away.
+
+    For each pixel the mean over the squares that cover it, in units of the logit. `windows` is
+    the number of squares along one side; each overlaps the next by half.
+    """
 
     name = "occlusion"
     title = "Occlusion"
@@ -34,53 +32,44 @@ class Occlusion(Method):
     )
     additive = True
     slow = True
-    setting = Setting("windows", WINDOWS, "of Occlusion, along one side")
+    settings = (Setting("windows", 11, "of Occlusion, along one side"),)
 
-    def attribute(
-        self,
-        network: nn.Module,
-        crop: Tensor,
-        layer: Layer | None = None,
-        value: int = WINDOWS,
-        progress: ProgressCallback | None = None,
-        cancelled: CancelCallback | None = None,
-    ) -> Attribution:
-        """Blur away `value` x `value` squares, one after the other."""
+    def attribute(self, network: nn.Module, crop: Tensor, options: Options) -> Attribution:
+        """Explain the logit, as `Method.attribute` says."""
         import torch
-        from captum.attr import Occlusion as Occluded
+        from captum import attr
 
-        side, stride = occlusion_window(crop.shape[-1], value)
+        size, windows = crop.shape[-1], options.settings["windows"]
+        most = size // LEAST_STRIDE
+        if not 1 <= windows <= most:
+            raise ExplanationError(f"Occlusion takes 1 to {most} windows along a side.")
+        side, stride = window(size, windows)
         logit = logit_of(network, crop)
-        total = occlusion_passes(crop.shape[-1], value)
-        watched = ProgressForward(network, total, progress, cancelled)
+        total = crops_of(size, windows)
+        forward = ProgressForward(network, total, options.progress, options.cancelled)
         with torch.no_grad():
-            values = Occluded(watched).attribute(
+            values = attr.Occlusion(forward).attribute(
                 crop,
                 sliding_window_shapes=(3, side, side),
                 strides=(3, stride, stride),
                 baselines=blurred(crop),
-                perturbations_per_eval=OCCLUSION_BATCH,
+                perturbations_per_eval=BATCH,
             )
         # The three colours hold the same number.
         return Attribution(values[0].mean(dim=0).cpu().numpy(), logit)
 
-    def passes(self, crop_size: int, value: int = WINDOWS) -> float:
-        """Return the cost of a pass for each square, and of the whole crop's."""
-        return 1.1 * occlusion_passes(crop_size, value)
-
-    def check(self, value: int, crop_size: int) -> None:
-        """Raise ExplanationError where the squares would be too few or too small."""
-        if not 1 <= value <= crop_size // 4:
-            raise ExplanationError(f"Occlusion takes 1 to {crop_size // 4} windows along a side.")
+    def passes(self, crop_size: int, settings: Mapping[str, int]) -> float:
+        """Return 1.1 for each square and for the crop."""
+        return 1.1 * crops_of(crop_size, settings["windows"])
 
 
-def occlusion_window(crop_size: int, windows: int) -> tuple[int, int]:
-    """Return side and stride of Occlusion's squares, pixels, for `windows` of them along a side."""
+def window(crop_size: int, windows: int) -> tuple[int, int]:
+    """Return the side and the stride of the squares, pixels, for `windows` of them along a side."""
     stride = max(round(crop_size / (windows + 1)), 1)
     return 2 * stride, stride
 
 
-def occlusion_passes(crop_size: int, windows: int) -> int:
-    """Count the crops that pass through the network: one for each square, and the whole."""
-    side, stride = occlusion_window(crop_size, windows)
+def crops_of(crop_size: int, windows: int) -> int:
+    """Return how many crops pass through the network: one for each square, and the crop."""
+    side, stride = window(crop_size, windows)
     return (-(-(crop_size - side) // stride) + 1) ** 2 + 1

@@ -1,9 +1,11 @@
-"""The attribution methods on offer: a new one is a new file and a line here; without torch."""
+"""The attribution methods on offer: a new one is a new file and a line here."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from detector.errors import ExplanationError
-from detector.explanation.methods.base import Method, Setting
+from detector.explanation.methods.base import Method
 from detector.explanation.methods.grad_cam import GradCam
 from detector.explanation.methods.guided_grad_cam import GuidedGradCam
 from detector.explanation.methods.integrated_gradients import IntegratedGradients
@@ -20,8 +22,8 @@ METHODS: dict[str, Method] = {
 }
 """Every method by its name, fast ones first."""
 
-GRAD_CAM = GradCam.name
-"""The method that is taken where nobody has chosen."""
+FIRST_METHOD = next(iter(METHODS))
+"""What is taken where nobody has chosen."""
 
 
 def method_named(name: str) -> Method:
@@ -33,6 +35,19 @@ def method_named(name: str) -> Method:
     return METHODS[name]
 
 
-def all_settings() -> tuple[Setting, ...]:
-    """Return what may be chosen, over all methods."""
-    return tuple(method.setting for method in METHODS.values() if method.setting is not None)
+def setting_helps() -> dict[str, str]:
+    """Return what each setting of any method is, with its default, by its name."""
+    helps: dict[str, str] = {}
+    for method in METHODS.values():
+        for setting in method.settings:
+            own = f"{setting.help} ({setting.default})"
+            helps[setting.name] = f"{helps[setting.name]}; {own}" if setting.name in helps else own
+    return helps
+
+
+def check_settings(names: Iterable[str]) -> None:
+    """Raise TypeError where no method has a setting of one of these names."""
+    known = setting_helps()
+    for name in names:
+        if name not in known:
+            raise TypeError(f"no method has a setting {name!r}; there are: {', '.join(known)}")

@@ -1,4 +1,9 @@
-"""Content Credentials (C2PA), read without a network."""
+"""Read Content Credentials (C2PA) and check their signature, without ever using a network.
+
+`c2pa-python` does the reading, with every network access of that library switched off
+(`_OFFLINE`). Words of actions and sources: C2PA specification, "Actions", and IPTC's
+"digital source type".
+"""
 
 from __future__ import annotations
 
@@ -17,7 +22,6 @@ _OFFLINE: dict[str, Any] = {
     "verify": {"remote_manifest_fetch": False, "ocsp_fetch": False},
     "core": {"allowed_network_hosts": []},
 }
-
 
 _ACTIONS = {
     "created": "created",
@@ -48,7 +52,6 @@ _ACTIONS = {
     "unknown": "something was done that the software could not name",
 }
 
-
 _SOURCES = {
     "digitalCapture": "captured by a camera",
     "computationalCapture": "captured by a camera with much computation",
@@ -73,10 +76,10 @@ _SOURCES = {
 
 
 def read_credentials(path: Path | str, trust_anchors: str | None = None) -> Credentials:
-    """The Content Credentials of a file, checked against its content; never uses the network.
+    """Return the Content Credentials of a file, checked against its content.
 
     Args:
-        path: of the file; a container that cannot carry them counts as one without.
+        path: the file; a container that cannot carry them counts as one without.
         trust_anchors: certificates (PEM) of authorities whose signers count as trusted.
     """
     import c2pa
@@ -135,7 +138,7 @@ def _credentials(report: Mapping[str, Any], state: str) -> Credentials:
 def _claims(
     assertions: Iterable[Mapping[str, Any]],
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Claims and edits, in plain words."""
+    """Return claims and edits, in plain words."""
     claims: list[str] = []
     edits: list[str] = []
     for assertion in assertions:
@@ -148,10 +151,13 @@ def _claims(
         elif label.startswith("stds.schema-org.CreativeWork"):
             authors = [str(author.get("name")) for author in data.get("author") or []]
             claims.append("Author: " + (", ".join(authors) or "not named"))
-        elif label.startswith("c2pa.training-mining") or label.startswith("cawg.training-mining"):
+        elif label.startswith(("c2pa.training-mining", "cawg.training-mining")):
             entries = data.get("entries") or {}
-            allowed = [key.split(".")[-1].replace("_", " ") for key, entry in entries.items()
-                       if isinstance(entry, Mapping) and entry.get("use") == "allowed"]  # fmt: skip
+            allowed = [
+                key.split(".")[-1].replace("_", " ")
+                for key, entry in entries.items()
+                if isinstance(entry, Mapping) and entry.get("use") == "allowed"
+            ]
             claims.append("Use for training: " + (", ".join(allowed) or "not allowed"))
         else:
             claims.append(f"{label}: {json.dumps(data, ensure_ascii=False)[:300]}")

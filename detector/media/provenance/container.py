@@ -1,4 +1,7 @@
-"""What the container and its streams say."""
+"""Read what a container and its streams say: software, device, times, hidden frames.
+
+Runs in the sandbox; `detector.media.sandboxed_provenance.inspect` is the app's side of it.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,11 @@ import av
 
 from detector.errors import ClipError
 from detector.limits import Limits
+from detector.media.containers import open_container
 from detector.media.provenance.c2pa import read_credentials
 from detector.media.provenance.facts import Provenance, StreamFacts
 from detector.media.provenance.hints import with_hints
-from detector.media.reader import ClipReader, open_container
+from detector.media.reader import ClipReader
 
 _HEAD = 1 << 18  # bytes of the video stream that are searched for an encoder's signature
 
@@ -29,10 +33,10 @@ def inspect_here(
     sha256: str | None = None,
     on_packet: Callable[[], None] | None = None,
 ) -> Provenance:
-    """`inspect`, in this very process: for the one in the sandbox.
+    """Do what `sandboxed_provenance.inspect` does, in this very process: the one in the sandbox.
 
     Args:
-        path, name, limits, trust_anchors: as for `inspect`.
+        path, name, limits, trust_anchors: as for it.
         sha256: of the file, where it is known; default, taken from the file.
         on_packet: called whenever another part of the file was read.
 
@@ -83,7 +87,7 @@ _EXIF = ("Make", "Model", "Software", "DateTime", "Artist", "Copyright")
 
 
 def _picture(path: Path) -> tuple[str, tuple[tuple[str, str], ...]]:
-    """The format of a still picture, and what its Exif says."""
+    """Return the format of a still picture, and what its Exif says."""
     from PIL import ExifTags, Image
 
     try:
@@ -110,7 +114,7 @@ def _stream_facts(stream: Any) -> StreamFacts:
 
 
 def _stored_packets(path: Path, on_packet: Callable[[], None] | None) -> int:
-    """Frames that the file holds, whatever its edit list says."""
+    """Count the frames that the file holds, whatever its edit list says."""
     with open_container(path, ignore_editlist="1") as container:
         return sum(1 for _ in _packets(container, _video(container), on_packet))
 
@@ -121,7 +125,7 @@ def _video(container: Any) -> Any:
 
 
 def _packets(container: Any, stream: Any, on_packet: Callable[[], None] | None) -> Iterator[Any]:
-    """Packets with content, up to the first place that cannot be read."""
+    """Read the packets with content, up to the first place that cannot be read."""
     with contextlib.suppress(av.FFmpegError):
         for packet in container.demux(stream):
             if on_packet is not None:
@@ -141,7 +145,7 @@ _SIGNATURES = (
 def _look_into_video(
     container: Any, on_packet: Callable[[], None] | None
 ) -> tuple[str | None, int]:
-    """An encoder's signature at the head of the video, and the number of frames shown."""
+    """Return an encoder's signature at the head of the video, and the number of frames shown."""
     stream = _video(container)
     head = bytes(stream.codec_context.extradata or b"") if stream.codec_context else b""
     shown = 0
@@ -169,7 +173,7 @@ def _signature(match: re.Match[bytes]) -> str:
 
 
 def _device(tags: Mapping[str, str]) -> str | None:
-    """Camera or phone, as phones, cameras and their apps write it."""
+    """Return the camera or phone, as phones, cameras and their apps write it."""
     prefix = "com.apple.quicktime."
     make = tags.get(prefix + "make") or tags.get("make") or tags.get("com.android.manufacturer")
     model = tags.get(prefix + "model") or tags.get("model") or tags.get("com.android.model")

@@ -1,4 +1,4 @@
-"""What is known of where a file comes from."""
+"""What a file says of itself, as plain data: container, streams, hints, Content Credentials."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 CredentialState = Literal["none", "valid", "invalid", "elsewhere"]
-
 
 NOTE = (
     "These are hints about the history of the file, no evidence of manipulation: metadata can be "

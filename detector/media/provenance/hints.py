@@ -1,7 +1,8 @@
-"""What its facts suggest about a file's history."""
+"""Say in plain words what the facts of a file suggest about its history; no hint is proof."""
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import re
 from collections.abc import Iterable, Mapping
@@ -11,7 +12,7 @@ from detector.media.provenance.facts import Provenance
 
 _MISSING_TIME = datetime.datetime(1970, 1, 2, tzinfo=datetime.UTC)
 
-
+# What the tags of a file match, in lower case -> the software that wrote it; first match.
 _WRITERS = (
     (r"handbrake", "HandBrake, a converter"),
     (r"premiere|after effects|adobe|media encoder", "a video editor of Adobe"),
@@ -30,6 +31,13 @@ _WRITERS = (
 
 
 def with_hints(found: Provenance, clip: Clip, tags: Mapping[str, str]) -> Provenance:
+    """Add the hints to what was found.
+
+    Args:
+        found: without hints.
+        clip: the same file's clip.
+        tags: of the container and its streams, keys in lower case.
+    """
     hints: list[str] = []
     writer = _writer(tags.values())
     if writer:
@@ -69,7 +77,7 @@ def with_hints(found: Provenance, clip: Clip, tags: Mapping[str, str]) -> Proven
         hints.append(
             f"The file is damaged or cut off: {_count(clip.damaged, 'packet')} could not be read."
         )
-    return Provenance(**{**vars(found), "hints": tuple(hints)})
+    return dataclasses.replace(found, hints=tuple(hints))
 
 
 def _writer(values: Iterable[str]) -> str | None:

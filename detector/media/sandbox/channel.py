@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import array
 import json
+import os
 import select
 import socket
 import struct
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 _PREFIX = struct.Struct("<II")
-MOST_HEADER = 32 << 20
+MOST_HEADER = 32 << 20  # bytes
 MOST_PAYLOAD = 256 << 20
 
 
@@ -56,7 +57,7 @@ class Channel:
 
     @staticmethod
     def pair() -> tuple[socket.socket, socket.socket]:
-        """Both ends; neither is inherited by programs that are started."""
+        """Return both ends; neither is inherited by programs that are started."""
         return socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
 
     def send(
@@ -74,14 +75,14 @@ class Channel:
             raise ChannelError(str(error)) from error
 
     def waiting(self) -> bool:
-        """True where a message, or the end, can be received without waiting."""
+        """Tell whether a message, or the end, can be received without waiting."""
         return self._ready(0)
 
     def receive(self, timeout: float | None = None) -> Message:
-        """The next message.
+        """Wait for the next message.
 
         Args:
-            timeout: seconds to wait for it to be complete; default, for ever.
+            timeout: seconds to wait for it to be complete; default, forever.
 
         Raises:
             TimeoutError: it has not come by then.
@@ -143,7 +144,5 @@ class Channel:
 
 
 def _close(files: Sequence[int]) -> None:
-    import os
-
     for number in files:
         os.close(number)

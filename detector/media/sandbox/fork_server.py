@@ -1,4 +1,9 @@
-"""The app's side of the processes that decode clips: starting them, and how they ended."""
+"""Start the processes that decode clips, one for each, and learn how they ended.
+
+Loading the decoder takes a second, copying a process that has loaded it milliseconds: a fork
+server (`worker`, started once) makes a copy of itself for each clip. Where copies of a process
+with such libraries are unsafe, each clip gets a process that is started afresh.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +22,27 @@ from detector.media.sandbox.channel import Channel, ChannelError
 FORKS = sys.platform == "linux"  # elsewhere, copies of a process with such libraries are unsafe
 _STARTS_WITHIN = 60.0  # seconds; loading libraries from a cold disk
 # All that such a process is told of the app's surroundings: no passwords, no addresses.
-_PASSED_ON = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONHOME", "PYTHONPATH", "LANG",
-              "LC_ALL", "LC_CTYPE", "SYSTEMROOT", "TMPDIR")  # fmt: skip
+_PASSED_ON = (
+    "LD_LIBRARY_PATH",
+    "DYLD_LIBRARY_PATH",
+    "PYTHONHOME",
+    "PYTHONPATH",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "SYSTEMROOT",
+    "TMPDIR",
+)
 # One thread while it loads: Landlock holds for the thread that asks for it and those it starts.
-_SET = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1",
-        "MALLOC_ARENA_MAX": "4", "MALLOC_MMAP_THRESHOLD_": "33554432",
-        "MALLOC_TRIM_THRESHOLD_": "268435456", "PYTHONDONTWRITEBYTECODE": "1"}  # fmt: skip
+_SET = {
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "MALLOC_ARENA_MAX": "4",
+    "MALLOC_MMAP_THRESHOLD_": "33554432",
+    "MALLOC_TRIM_THRESHOLD_": "268435456",
+    "PYTHONDONTWRITEBYTECODE": "1",
+}
 
 
 class SandboxedProcess:
@@ -92,7 +112,7 @@ class ForkServer:
             self._start()
 
     def fork(self) -> SandboxedProcess:
-        """A fresh process for one clip.
+        """Make a fresh process for one clip.
 
         Raises:
             ClipError: it cannot be started.
@@ -113,7 +133,7 @@ class ForkServer:
         raise cannot_start()
 
     def reap(self, number: int) -> int | None:
-        """How a copy ended: exit code, or minus the signal; None where that is not known."""
+        """Return how a copy ended: exit code, or minus the signal; None where that is not known."""
         with self._lock:
             if self._control is None:
                 return None
@@ -176,7 +196,7 @@ def _run(*arguments: str) -> tuple[socket.socket, subprocess.Popen[bytes]]:
 
 
 def cannot_start() -> ClipError:
-    """What is said where no process can be started."""
+    """Return what is said where no process can be started."""
     return ClipError(
         "The process that decodes clips cannot be started; close other programs, or run "
         "“python -m detector doctor” to see what is missing."
@@ -187,7 +207,7 @@ _fork_server = ForkServer()
 
 
 def start() -> SandboxedProcess:
-    """A fresh process for one clip; raises ClipError where none can be started."""
+    """Start a process for one clip; raises ClipError where none can be started."""
     if FORKS:
         return _fork_server.fork()
     ours, process = _run("--once")
@@ -202,7 +222,7 @@ def warm() -> None:
 
 
 def _forget() -> None:
-    """A copy of the app must not talk to the processes of the app that it was copied from."""
+    """Forget the fork server: a copy of the app must not talk to the original's processes."""
     global _fork_server  # noqa: PLW0603
     _fork_server = ForkServer()
 

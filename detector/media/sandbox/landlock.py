@@ -1,8 +1,11 @@
-"""Landlock: which files the sandboxed process may read."""
+"""Landlock (Linux 5.13, Salaün): the process reads the clip and Python's libraries, writes nowhere.
+
+Numbers and structures: linux/landlock.h.
+"""
 
 from __future__ import annotations
 
-import ctypes.util
+import ctypes
 import os
 import platform
 import sysconfig
@@ -15,9 +18,7 @@ from detector.media.sandbox.seccomp import MACHINES
 
 _LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT = 444, 445, 446
 
-
 _READ_FILE, _READ_DIR = 1 << 2, 1 << 3
-
 
 # Rights to files by version of the interface: 13 in the first, then refer, truncate, ioctl.
 _FILE_RIGHTS = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 4: (1 << 15) - 1}
@@ -37,7 +38,7 @@ class _Beneath(ctypes.Structure):
 
 
 def landlock_version() -> int:
-    """Version of Landlock's interface; 0 where the system has none, or denies it."""
+    """Return the version of Landlock's interface; 0 where the system has none, or denies it."""
     if not LINUX or platform.machine() not in MACHINES:
         return 0
     return max(int(c_library().syscall(_LANDLOCK_CREATE, None, ctypes.c_size_t(0), 1)), 0)
@@ -49,6 +50,9 @@ def lock_files(clip: int | None, folders: Iterable[Path]) -> bool:
     Args:
         clip: descriptor of the file; None for none.
         folders: that may be read.
+
+    Returns:
+        It holds; False where the system has no Landlock, or denies it.
     """
     version = landlock_version()
     if version < 1:
@@ -86,7 +90,7 @@ def _allow(libc: ctypes.CDLL, ruleset: int, opened: int, rights: int) -> bool:
 
 
 def library_folders() -> list[Path]:
-    """Folders with Python's libraries and this package: what a late import reads."""
+    """Return the folders of Python's libraries and this package: what a late import reads."""
     names = ("stdlib", "platstdlib", "purelib", "platlib")
     paths = {Path(sysconfig.get_path(name)) for name in names}
     return sorted(paths | {PACKAGE})

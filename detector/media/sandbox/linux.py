@@ -1,8 +1,11 @@
-"""Linux calls that the sandbox needs: namespaces, privileges, resource limits."""
+"""Give up what decoding does not need: network, privileges, memory and time without end.
+
+Each function says whether it held; on other systems than Linux most do nothing.
+"""
 
 from __future__ import annotations
 
-import ctypes.util
+import ctypes
 import os
 import resource
 import signal
@@ -13,20 +16,15 @@ from detector.limits import Limits
 
 LINUX = sys.platform == "linux"
 
-
 _NO_NEW_PRIVS, _SET_SECCOMP, SET_NAME, _SET_PDEATHSIG, _CAPBSET_DROP = 38, 22, 15, 1, 24
-
-
 _CLONE_NEWNET, _CLONE_NEWUSER, CLONE_THREAD = 0x4000_0000, 0x1000_0000, 0x0001_0000
-
-
 _CAP_DAC_READ_SEARCH = 2
 
-
-GRACE = 5  # seconds
+GRACE = 5  # seconds of computing between the two limits of it
 
 
 def c_library() -> ctypes.CDLL:
+    """Load the C library of this process, for calls that Python does not offer."""
     return ctypes.CDLL(None, use_errno=True)
 
 
@@ -70,7 +68,7 @@ def die_with_parent(parent: int) -> bool:
 
 
 def limit_resources(limits: Limits, seconds: int) -> None:
-    """Memory, computing time, no files, no core dump.
+    """Limit memory and computing time; allow no files to be written, and no core dump.
 
     Args:
         limits: what the clip may cost.
@@ -97,11 +95,11 @@ def limit_resources(limits: Limits, seconds: int) -> None:
         try:
             resource.setrlimit(number, (soft, most))
         except (ValueError, OSError):
-            continue  # macOS refuses some of them; `describe` asks what holds
+            continue  # macOS refuses some of them; `sandbox` asks what holds
 
 
 def give_time(process: int, seconds: int, limits: Limits) -> None:
-    """Set the computing time of a sandboxed process, counted from its start, where possible."""
+    """Set the seconds of computing of a process, counted from its start, where possible."""
     prlimit = getattr(resource, "prlimit", None)
     if prlimit is None:
         return
@@ -122,7 +120,7 @@ class _CapData(ctypes.Structure):
 
 
 def drop_privileges() -> bool:
-    """No capabilities, whoever runs this, and none by starting another program."""
+    """Drop all capabilities, whoever runs this, and gain none by starting another program."""
     if not LINUX:
         return False
     for capability in range(64):
@@ -141,7 +139,7 @@ def drop_privileges() -> bool:
 
 
 def single_threaded() -> bool:
-    """True while this process has one thread, as far as the system tells."""
+    """Tell whether this process has one thread alone, as far as the system says."""
     try:
         return len(os.listdir("/proc/self/task")) == 1
     except OSError:

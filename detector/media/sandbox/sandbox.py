@@ -1,18 +1,18 @@
-"""A sandbox for the process that reads files from strangers: what it holds, it cannot undo.
+"""Close a sandbox around the process that reads files from strangers: it cannot be undone.
 
 A video decoder is a million lines of C that a file from anybody steers. So that a mistake in it
 costs one analysis and not the machine, the process that runs it gives up, for good and before it
-sees the first byte of the clip, whatever decoding does not need. Layers, each useful alone:
+sees the first byte of the clip, whatever decoding does not need. Defences, each useful alone:
 
-- resource limits: memory, computing time, size of files written (none), core dumps (none);
-- Landlock (Linux 5.13, Salaün): reads the clip and Python's own libraries, writes nowhere;
-- seccomp (Linux 3.17, Drewry): a list of system calls that decoding needs; all others fail,
-  among them those for network, programs, other processes, and memory that is made executable;
-- an empty network namespace, and no capabilities;
-- `no_new_privs`, and the end of the process when its parent ends.
+- resource limits (`linux`): memory, computing time, size of files written (none), core dumps
+  (none);
+- Landlock (`landlock`): reads the clip and Python's own libraries, writes nowhere;
+- seccomp (`seccomp`): makes only the system calls that decoding needs;
+- an empty network namespace, and no capabilities (`linux`);
+- `no_new_privs`, and the end of the process when its parent ends (`linux`).
 
 Where a system denies one of them (a container, another kernel), the others still hold, and
-`describe` says which.
+`close_in` says which.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Defence:
     """One part of the sandbox.
 
     Attributes:
-        name: one of `LAYERS`.
+        name: one of `DEFENCES`.
         holds: it is in force.
         about: what it does, or why it is missing; a clause without a full stop.
     """
@@ -50,24 +50,6 @@ class Defence:
 
 
 DEFENCES = ("memory", "time", "files", "system calls", "network", "privileges", "parent")
-
-
-# --- before the clip is known ---------------------------------------------------------------
-
-
-# --- resource limits ------------------------------------------------------------------------
-
-
-# --- Landlock -------------------------------------------------------------------------------
-
-
-# --- seccomp --------------------------------------------------------------------------------
-
-
-# --- privileges -----------------------------------------------------------------------------
-
-
-# --- all of it ------------------------------------------------------------------------------
 
 
 def close_in(
@@ -99,42 +81,56 @@ def close_in(
     if not (privileges and alone and lock_files(clip, library_folders())):
         files = 0
     calls = privileges and filter_calls(callbacks)
-    return _layers(limits, privileges, files, calls, network, parent)
+    return _defences(limits, privileges, files, calls, network, parent)
 
 
-def _layers(
+def _defences(
     limits: Limits, privileges: bool, files: int, calls: bool, network: bool, parent: bool
 ) -> tuple[Defence, ...]:
     memory = _holds("RLIMIT_DATA", limits.memory) or _holds("RLIMIT_AS", limits.memory + (3 << 30))
-    system = "" if LINUX else f" on {platform.system()}"
-    denied = "this system denies it" if LINUX else f"there is no such layer{system}"
-    tcp = files >= 4
-    return (
-        Defence("memory", memory, f"at most {limits.memory / 2**30:.3g} GiB" if memory
-              else "this system does not enforce it"),
-        Defence("time", _holds("RLIMIT_CPU", limits.cpu + GRACE),
-              "a limit of computing time, and a watch over its progress"),
-        Defence("files", files > 0, "reads the clip and Python's libraries, writes nowhere "
-              f"(Landlock {files})" if files else f"no Landlock: {denied}; files of any size but "
-              "0 cannot be written all the same"),
-        Defence("system calls", calls, "no programs, no other processes, no sockets, no new code "
-              "(seccomp)" if calls else f"no seccomp: {denied}"),
-        Defence("network", network or calls or tcp, "none (" + ", ".join(
-            words for held, words in ((network, "a namespace with nothing in it"),
-                                      (calls, "no sockets by seccomp"), (tcp, "no TCP by Landlock"))
-            if held) + ")" if network or calls or tcp else f"not closed: {denied}"),
-        Defence("privileges", privileges, "no capabilities, and none to be gained" if privileges
-              else f"as the app's own: {denied}"),
-        Defence("parent", parent, "ends when the app ends, whatever it does" if parent
-              else "ends when the app ends, unless it hangs just then"),
-    )  # fmt: skip
-
-
-def lines(layers: Sequence[Defence]) -> tuple[str, ...]:
-    """What holds and what does not, one line a layer, for people."""
+    time = _holds("RLIMIT_CPU", limits.cpu + GRACE)
+    denied = "this system denies it" if LINUX else f"there is no such layer on {platform.system()}"
+    closed = [
+        words
+        for held, words in (
+            (network, "a namespace with nothing in it"),
+            (calls, "no sockets by seccomp"),
+            (files >= 4, "no TCP by Landlock"),
+        )
+        if held
+    ]
+    about = {
+        "memory": f"at most {limits.memory / 2**30:.3g} GiB"
+        if memory
+        else "this system does not enforce it",
+        "time": "a limit of computing time, and a watch over its progress",
+        "files": f"reads the clip and Python's libraries, writes nowhere (Landlock {files})"
+        if files
+        else f"no Landlock: {denied}; files of any size but 0 cannot be written all the same",
+        "system calls": "no programs, no other processes, no sockets, no new code (seccomp)"
+        if calls
+        else f"no seccomp: {denied}",
+        "network": f"none ({', '.join(closed)})" if closed else f"not closed: {denied}",
+        "privileges": "no capabilities, and none to be gained"
+        if privileges
+        else f"as the app's own: {denied}",
+        "parent": "ends when the app ends, whatever it does"
+        if parent
+        else "ends when the app ends, unless it hangs just then",
+    }
+    holds = (memory, time, files > 0, calls, bool(closed), privileges, parent)
     return tuple(
-        f"{layer.name}: {layer.about}" if layer.holds else f"{layer.name}: not held, {layer.about}"
-        for layer in layers
+        Defence(name, held, about[name]) for name, held in zip(DEFENCES, holds, strict=True)
+    )
+
+
+def lines(defences: Sequence[Defence]) -> tuple[str, ...]:
+    """Say what holds and what does not, one line a defence, for people."""
+    return tuple(
+        f"{defence.name}: {defence.about}"
+        if defence.holds
+        else f"{defence.name}: not held, {defence.about}"
+        for defence in defences
     )
 
 

@@ -1,8 +1,12 @@
-"""Seccomp: which system calls the sandboxed process may make."""
+"""Seccomp (Linux 3.17, Drewry): a list of system calls that decoding needs; all others fail.
+
+Among the others are those for network, programs, other processes, and memory that is made
+executable. The filter is classic BPF over `struct seccomp_data` (linux/seccomp.h, linux/filter.h).
+"""
 
 from __future__ import annotations
 
-import ctypes.util
+import ctypes
 import os
 import platform
 import struct
@@ -34,44 +38,26 @@ _CALLS: dict[str, tuple[int | None, int | None]] = {
     "getrandom": (318, 278), "membarrier": (324, 283), "statx": (332, 291), "rseq": (334, 293),
     "faccessat2": (439, 439),
 }  # fmt: skip
-
-
 # Calls whose arguments are looked at.
 _CLONE, _CLONE3 = (56, 220), (435, 435)
-
-
 _MMAP, _MPROTECT = (9, 222), (10, 226)
-
-
 _PRCTL, _PRLIMIT, _TGKILL, _IOCTL = (157, 167), (302, 261), (234, 131), (16, 29)
-
-
 _SECCOMP = (317, 277)
 
-
-MACHINES = {"x86_64": 0, "aarch64": 1, "arm64": 1}
-
-
+MACHINES = {"x86_64": 0, "aarch64": 1, "arm64": 1}  # places in the pairs of numbers above
 _ARCHITECTURES = (0xC000_003E, 0xC000_00B7)
 
-
 _ALLOW, _KILL, _ERRNO = 0x7FFF_0000, 0x8000_0000, 0x0005_0000
-
-
 _EPERM, _ENOTTY, _ENOSYS = 1, 25, 38
-
-
 _PROT_EXEC = 4
 
-
-# Classic BPF: load a word of the call, compare, return (linux/filter.h, linux/seccomp.h).
+# Steps of BPF: load a word of the call, compare, return.
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
-
-
-_NUMBER, _ARCHITECTURE = 0, 4
+_NUMBER, _ARCHITECTURE = 0, 4  # offsets of the call's number and of the machine
 
 
 def _argument(place: int, high: bool = False) -> int:
+    """Return the offset of the lower (or higher) half of an argument of the call."""
     return 16 + 8 * place + (4 if high else 0)
 
 
@@ -79,17 +65,20 @@ _Instruction = tuple[int, int, int, int]
 
 
 def _when(number: int, body: Sequence[_Instruction]) -> list[_Instruction]:
-    """`body` where the call has that number; it must return. The number is loaded before."""
+    """Return the steps that run `body`, which must return, for the call of that number."""
     return [(_EQUAL, 0, len(body), number), *body]
 
 
 def filter_program(machine: int, process: int, callbacks: bool = False) -> bytes:
-    """The seccomp filter as BPF.
+    """Assemble the filter.
 
     Args:
         machine: 0 for x86-64, 1 for 64-bit ARM.
         process: id of the process, which may signal itself (`abort`).
         callbacks: memory may be made executable, as foreign functions need that call back.
+
+    Returns:
+        Instructions of BPF, 8 bytes each.
     """
     allow, deny = (_RETURN, 0, 0, _ALLOW), (_RETURN, 0, 0, _ERRNO | _EPERM)
     program: list[_Instruction] = [
@@ -115,9 +104,15 @@ def filter_program(machine: int, process: int, callbacks: bool = False) -> bytes
     )
     program += _when(  # limits may be read
         _PRLIMIT[machine],
-        [(_LOAD, 0, 0, _argument(2)), (_EQUAL, 0, 3, 0), (_LOAD, 0, 0, _argument(2, True)),
-         (_EQUAL, 0, 1, 0), allow, deny],
-    )  # fmt: skip
+        [
+            (_LOAD, 0, 0, _argument(2)),
+            (_EQUAL, 0, 3, 0),
+            (_LOAD, 0, 0, _argument(2, True)),
+            (_EQUAL, 0, 1, 0),
+            allow,
+            deny,
+        ],
+    )
     program += _when(
         _TGKILL[machine], [(_LOAD, 0, 0, _argument(0)), (_EQUAL, 0, 1, process), allow, deny]
     )
@@ -134,7 +129,7 @@ class _Program(ctypes.Structure):
 
 
 def filter_calls(callbacks: bool = False) -> bool:
-    """Let every thread of this process make only the system calls that decoding needs."""
+    """Let every thread of this process make only these calls; False where that is not possible."""
     machine = MACHINES.get(platform.machine())
     if not LINUX or machine is None:
         return False

@@ -1,9 +1,9 @@
-"""The process that opens and decodes clips, in a sandbox: `python -m detector.sandbox_worker FD`.
+"""Open and decode clips in a sandbox: the process `python -m detector.media.sandbox.worker FD`.
 
 It is started once by the app, loads what decoding needs, and then waits; for each clip it makes a
 copy of itself (fork), which closes the sandbox around itself before it sees the clip, serves that
-one clip, and ends. So that a clip costs milliseconds to begin with, and none can touch another.
-With `--once` (where processes cannot be copied) it serves one clip itself.
+one clip, and ends. So a clip costs milliseconds to begin with, and none can touch another. With
+`--once` (where processes cannot be copied) it serves one clip itself.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import importlib
-import mmap
 import os
 import pkgutil
 import signal
@@ -26,6 +25,7 @@ import c2pa  # noqa: F401  # loaded before the sandbox closes
 import cv2
 import numpy as np
 import PIL.Image
+from numpy.typing import NDArray
 
 from detector.errors import DetectorError
 from detector.limits import Limits
@@ -34,6 +34,7 @@ from detector.media.provenance import container
 from detector.media.reader import ClipReader
 from detector.media.sandbox import linux, sandbox
 from detector.media.sandbox.channel import Channel, ChannelError, Message
+from detector.media.sandbox.frame_buffer import SlotLayout, map_slots
 
 _REAPED_WITHIN = 2.0  # seconds
 _ALIVE_EVERY = 0.5
@@ -48,14 +49,14 @@ class Worker:
 
     Args:
         channel: to the app.
-        network, parent: layers of the sandbox that hold already.
+        network, parent: defences of the sandbox that hold already.
     """
 
     def __init__(self, channel: Channel, *, network: bool, parent: bool) -> None:
         self._channel = channel
         self._network, self._parent = network, parent
         self._reader: ClipReader | None = None
-        self._slots: np.ndarray | None = None
+        self._slots: NDArray[np.uint8] | None = None
         self._free: set[int] = set()
         self._said = time.monotonic()
 
@@ -84,7 +85,7 @@ class Worker:
         """Close the sandbox, then open the clip."""
         header = message.header
         limits = Limits(**header["limits"])
-        layers = self._close_in(message, limits)
+        defences = self._close_in(message, limits)
         self._reader = reader = ClipReader(
             header["path"], header["name"], limits, on_packet=self._alive
         )
@@ -94,7 +95,7 @@ class Worker:
                 "is": "open",
                 "frames": reader.frames,
                 "size": [width, height],
-                "layers": [dataclasses.asdict(layer) for layer in layers],
+                "defences": [dataclasses.asdict(defence) for defence in defences],
             },
             reader.times.astype("<f8").tobytes(),
         )
@@ -114,28 +115,28 @@ class Worker:
         )
         self._channel.send({"is": "provenance", "found": dataclasses.asdict(found)})
 
-    def layers(self, message: Message) -> None:
-        """Close the sandbox around nothing, and say what holds."""
-        layers = self._close_in(message, Limits(**message.header["limits"]))
+    def defences(self, message: Message) -> None:
+        """Close the sandbox around nothing, and say which defences hold."""
+        defences = self._close_in(message, Limits(**message.header["limits"]))
         self._channel.send(
-            {"is": "layers", "layers": [dataclasses.asdict(layer) for layer in layers]}
+            {"is": "defences", "defences": [dataclasses.asdict(defence) for defence in defences]}
         )
 
     def choose(self, message: Message) -> None:
-        """Which frames a sample of that size would hold."""
+        """Say which frames a sample of that size would hold."""
         chosen = self._open_reader().choose(message.header["count"])
         self._channel.send({"is": "chosen"}, np.asarray(chosen, "<i8").tobytes())
 
     def sample(self, message: Message) -> None:
-        """Frames, one after the other."""
+        """Decode frames and hand them over, one after the other."""
         self._send(self._open_reader().sample(message.header["count"]))
 
     def frame_at(self, message: Message) -> None:
-        """One frame."""
+        """Decode one frame and hand it over."""
         self._send([self._open_reader().frame_at(message.header["seconds"])])
 
     def describe(self, message: Message) -> None:
-        """The clip's own facts; the app takes the hash itself."""
+        """Say the clip's own facts; the app takes the hash itself."""
         clip = self._open_reader().describe(sha256="")
         self._channel.send({"is": "clip", "clip": dataclasses.asdict(clip)})
 
@@ -143,17 +144,15 @@ class Worker:
         """Take the memory that frames are handed over in."""
         (file,) = message.files
         header = message.header
-        count, shape = header["count"], header["shape"]
-        memory = mmap.mmap(file, count * header["bytes"])
+        layout = SlotLayout(header["count"], header["bytes"], tuple(header["shape"]))
+        self._slots = map_slots(file, layout)
         os.close(file)
-        whole = np.frombuffer(memory, np.uint8).reshape(count, header["bytes"])
-        self._slots = whole[:, : int(np.prod(shape))].reshape(count, *shape)
-        self._free = set(range(count))
+        self._free = set(range(layout.count))
 
     def _close_in(
         self, message: Message, limits: Limits, callbacks: bool = False
     ) -> tuple[sandbox.Defence, ...]:
-        layers = sandbox.close_in(
+        defences = sandbox.close_in(
             message.files[0] if message.files else None,
             limits,
             message.header["seconds"],
@@ -163,7 +162,7 @@ class Worker:
         )
         for number in message.files:
             os.close(number)
-        return layers
+        return defences
 
     def _open_reader(self) -> ClipReader:
         if self._reader is None:
@@ -184,6 +183,7 @@ class Worker:
         self._channel.send({"is": "end"})
 
     def _slot(self) -> int:
+        """Wait for a free slot."""
         while not self._free or self._channel.waiting():
             if self._note(self._channel.receive()):
                 raise _Stopped
@@ -206,7 +206,7 @@ class Worker:
 _ACTS: dict[str, Callable[[Worker, Message], None]] = {
     "open": Worker.open,
     "inspect": Worker.inspect,
-    "layers": Worker.layers,
+    "defences": Worker.defences,
     "choose": Worker.choose,
     "sample": Worker.sample,
     "frame_at": Worker.frame_at,
@@ -253,7 +253,7 @@ def serve_forks(control: Channel) -> None:
 
 
 def _reap(process: int) -> int | None:
-    """How a copy ended: its exit code, or minus the signal; None while it still runs."""
+    """Return how a copy ended: its exit code, or minus the signal; None while it still runs."""
     until = time.monotonic() + _REAPED_WITHIN
     while True:
         try:

@@ -22,7 +22,7 @@ class NetworkDefinition:
     """A kind of network: how it is built, numbered, trained and drawn.
 
     Attributes:
-        name: as files, links and the command line write it.
+        name: as files, links and the command line write it; an identifier in small letters.
         title: as people read it.
         trunk: timm's name of the model that turns a crop into features.
         head: builds the layers that turn features into one logit, given the probability of

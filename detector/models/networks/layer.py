@@ -30,6 +30,7 @@ class Layer:
         receptive_field: side in input pixels of the square that one output value can depend
             on; larger than `input_size` where the square reaches past the crop.
         signed: False where a ReLU has removed what is negative.
+        shortcut: the input of its block is added before the ReLU.
         caption: one or two sentences for a class; `detector.explanation.layers` fills it in.
     """
 
@@ -48,6 +49,7 @@ class Layer:
     input_size: int
     receptive_field: int
     signed: bool
+    shortcut: bool = False
     caption: str = ""
 
     @property
@@ -89,6 +91,7 @@ def convolution(
     padding: int = 0,
     kind: str = CONVOLUTION,
     signed: bool = False,
+    shortcut: bool = False,
     input_size: int = 0,
 ) -> Layer:
     """Send `signal` through a convolution and describe the layer.
@@ -97,7 +100,7 @@ def convolution(
         network, number, name: as in `Layer`.
         output: module whose output is the layer's, inside the trunk.
         filters, kernel, stride, padding: of the convolution.
-        kind, signed, input_size: as in `Layer`.
+        kind, signed, shortcut, input_size: as in `Layer`.
     """
     inputs = signal.channels
     signal.through(kernel, stride, padding)
@@ -118,6 +121,7 @@ def convolution(
         input_size=input_size,
         receptive_field=signal.field,
         signed=signed,
+        shortcut=shortcut,
     )
 
 

@@ -36,7 +36,7 @@ def _layers(input_size: int) -> Iterator[Layer]:
             yield add(
                 number + 1, f"{at}.conv2", f"{at}.act2", width, kernel=3, stride=stride, padding=1
             )
-            yield add(number + 2, f"{at}.conv3", f"{at}.act3", 4 * width, kernel=1)
+            yield add(number + 2, f"{at}.conv3", f"{at}.act3", 4 * width, kernel=1, shortcut=True)
             number += 3
     yield dense(NAME, "Dense 1", "head.0", "head.1", 2048, 512, input_size, signal.whole, False)
     yield dense(NAME, "Dense 2", "head.3", "head.3", 512, 1, input_size, signal.whole, True)

@@ -1,1 +1,1 @@
-"""The PDF report."""
+"""The report as a PDF: `document` puts `sections` together, from `chart`, `styles` and `text`."""

@@ -13,35 +13,28 @@ from typing import TYPE_CHECKING, Any
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.units import mm
 from reportlab.pdfgen.canvas import Canvas
-from reportlab.platypus import (
-    BaseDocTemplate,
-    Flowable,
-    Frame,
-    PageTemplate,
-)
+from reportlab.platypus import BaseDocTemplate, Flowable, Frame, PageTemplate
 
 from detector.media.clip import Image
 from detector.pictures.protocols import Pictures
 from detector.report.pdf.sections import (
-    clip_facts,
-    finding,
-    identity,
-    limitations,
-    method,
+    check_section,
+    clip_section,
+    finding_section,
+    limitations_section,
+    method_section,
+    networks_section,
     provenance_section,
-    reproduce,
-    scores,
+    scores_section,
     strongest_section,
-    timeline,
-    tracks,
-    warnings,
+    timeline_section,
+    tracks_section,
+    warnings_section,
 )
 from detector.report.pdf.styles import GREY, MARGIN, RULE, WIDTH
 from detector.report.pdf.text import register_fonts, visible
 from detector.result import Analysis
-from detector.wording import (
-    headline,
-)
+from detector.wording import headline
 
 if TYPE_CHECKING:
     from detector.media.provenance.facts import Provenance
@@ -53,7 +46,7 @@ def to_pdf(
     heat_maps: Mapping[tuple[int, int], Image] | None = None,
     provenance: Provenance | None = None,
 ) -> bytes:
-    """The report.
+    """Return the report as a PDF.
 
     Args:
         analysis: what is reported.
@@ -62,7 +55,7 @@ def to_pdf(
         provenance: what the file says of itself.
 
     Returns:
-        A PDF; the same for the same arguments.
+        The same bytes for the same arguments.
     """
     register_fonts()
     stream = io.BytesIO()
@@ -77,38 +70,35 @@ def to_pdf(
         invariant=True,  # no time of printing: the same analysis gives the same bytes
     )
     frame = Frame(
-        MARGIN, 20 * mm, WIDTH, A4[1] - 40 * mm,
-        leftPadding=0, rightPadding=0, topPadding=0, bottomPadding=0,
-    )  # fmt: skip
+        MARGIN,
+        20 * mm,
+        WIDTH,
+        A4[1] - 40 * mm,
+        leftPadding=0,
+        rightPadding=0,
+        topPadding=0,
+        bottomPadding=0,
+    )
     document.addPageTemplates(PageTemplate(frames=[frame]))
     story: list[Flowable] = [
-        *finding(analysis),
-        *timeline(analysis),
-        *clip_facts(analysis),
+        *finding_section(analysis),
+        *timeline_section(analysis),
+        *clip_section(analysis),
         *strongest_section(analysis, pictures, heat_maps or {}),
-        *tracks(analysis),
-        *warnings(analysis),
-        *limitations(analysis),
-        *method(analysis),
-        *identity(analysis),
+        *tracks_section(analysis),
+        *warnings_section(analysis),
+        *limitations_section(analysis),
+        *method_section(analysis),
+        *networks_section(analysis),
         *provenance_section(provenance),
-        *reproduce(analysis),
-        *scores(analysis),
+        *check_section(analysis),
+        *scores_section(analysis),
     ]
     document.build(story, canvasmaker=functools.partial(_Pages, analysis))
     return stream.getvalue()
 
 
-# --- parts ----------------------------------------------------------------------------------
-
-
-# --- drawings -------------------------------------------------------------------------------
-
-
-# --- text -----------------------------------------------------------------------------------
-
-
-class _Pages(Canvas):
+class _Pages(Canvas):  # type: ignore[misc]  # ReportLab has no types
     """Pages with a foot that names the clip by its hash and counts the pages."""
 
     def __init__(self, analysis: Analysis, *arguments: Any, **named: Any) -> None:

@@ -1,4 +1,7 @@
-"""The sections of the PDF, in the order in which they are read."""
+"""The sections of the PDF, in the order in which they are read.
+
+Each takes the analysis and gives flowables; text of strangers goes through `rich`.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from reportlab.platypus import Flowable, KeepTogether, Paragraph, Spacer, Table,
 from detector.media.clip import Image
 from detector.models.networks.registry import network_title
 from detector.pictures.protocols import Pictures
-from detector.report.pdf.chart import Chart, band_scale
+from detector.report.pdf.chart import Timeline, band_scale
 from detector.report.pdf.styles import (
     INK,
     RULE,
@@ -28,6 +31,7 @@ from detector.report.pdf.styles import (
     style,
 )
 from detector.report.pdf.text import count, moment, mono, rich, spelt_out
+from detector.report.strongest_faces import STRONGEST, strongest_faces
 from detector.result import Analysis, ScoredFace, ScoredFrame, Track
 from detector.wording import (
     BAND_SHORT,
@@ -44,13 +48,12 @@ if TYPE_CHECKING:
     from detector.media.provenance.facts import Provenance
 
 
-STRONGEST = 6  # frames shown with their pictures
-
-
+MOST_TRACKS = 40  # faces in the table of faces
 MOST_ROWS = 240  # face scores printed; longer ones refer to CSV
 
 
-def finding(analysis: Analysis) -> list[Flowable]:
+def finding_section(analysis: Analysis) -> list[Flowable]:
+    """Return the title, the finding in a frame and its reasons."""
     name = analysis.clip.name
     box: list[Flowable] = [
         Paragraph(rich(headline(analysis), "Head"), style("finding")),
@@ -58,11 +61,9 @@ def finding(analysis: Analysis) -> list[Flowable]:
     ]
     if analysis.finding.band:
         box.insert(1, band_scale(analysis))
-    reasons = [
-        Paragraph("• " + rich(reason), style("item"))
-        for reason in analysis.finding.reasons
-        if reason != meaning(analysis)
-    ]
+    reasons = bullet_list(
+        reason for reason in analysis.finding.reasons if reason != meaning(analysis)
+    )
     framed = Table([[box]], colWidths=[WIDTH])
     framed.setStyle(
         TableStyle(
@@ -85,11 +86,10 @@ def finding(analysis: Analysis) -> list[Flowable]:
     ]
 
 
-def timeline(analysis: Analysis) -> list[Flowable]:
-    faces = [(frame, face) for frame in analysis.frames for face in frame.faces]
-    if not faces:
-        return []
-    if analysis.clip.still or len(analysis.frames) < 2:
+def timeline_section(analysis: Analysis) -> list[Flowable]:
+    """Return the chart of scores over time; nothing for pictures and clips without faces."""
+    found = any(frame.faces for frame in analysis.frames)
+    if not found or analysis.clip.still or len(analysis.frames) < 2:
         return []
     words = (
         "Ensemble score of each face over the time of the clip, from 0 to 1. Filled marks count, "
@@ -98,31 +98,38 @@ def timeline(analysis: Analysis) -> list[Flowable]:
     )
     return [
         KeepTogether(
-            [heading("Scores over time"), Chart(analysis), Paragraph(words, style("note"))]
+            [heading("Scores over time"), Timeline(analysis), Paragraph(words, style("note"))]
         )
     ]
 
 
-def clip_facts(analysis: Analysis) -> list[Flowable]:
+def clip_section(analysis: Analysis) -> list[Flowable]:
+    """Return what is known of the clip and how it was looked at."""
     clip, sampling = analysis.clip, analysis.sampling
     length = "still picture" if clip.still else f"{clock(clip.duration)}, {clip.frames:,} frames"
     asked = "every frame" if sampling.requested is None else f"{sampling.requested} asked for"
     rows = [
-        ("File", name_and_size(clip.name, clip.bytes)),
+        ("File", _name_and_size(clip.name, clip.bytes)),
         *([("Name spelt out", escape(spelt))] if (spelt := spelt_out(clip.name)) else []),
         ("SHA-256", mono(clip.sha256)),
         ("Length", length),
-        ("Picture", f"{clip.width} × {clip.height} pixels, {rich(clip.codec)}"
-                    + (", with sound (not analysed)" if clip.has_audio else "")),
-        ("Looked at", f"{count(len(analysis.frames), 'frame')} ({asked}); "
-                      f"{count(len(analysis.tracks), 'face')} followed"),
+        (
+            "Picture",
+            f"{clip.width} × {clip.height} pixels, {rich(clip.codec)}"
+            + (", with sound (not analysed)" if clip.has_audio else ""),
+        ),
+        (
+            "Looked at",
+            f"{count(len(analysis.frames), 'frame')} ({asked}); "
+            f"{count(len(analysis.tracks), 'face')} followed",
+        ),
         ("Analysed", moment(analysis.created) + f", Veriframe {rich(analysis.software)}"),
-    ]  # fmt: skip
+    ]
     return [KeepTogether([heading("The clip"), facts(rows)])]
 
 
-def name_and_size(name: str, size: int) -> str:
-    """A file's name and size, as marked-up text."""
+def _name_and_size(name: str, size: int) -> str:
+    """Return a file's name and size as markup."""
     amount = f"{size / 1e6:,.1f} MB" if size >= 1e6 else f"{size / 1e3:,.0f} kB"
     return f"{rich(name)}, {amount} ({size:,} bytes)"
 
@@ -130,12 +137,11 @@ def name_and_size(name: str, size: int) -> str:
 def strongest_section(
     analysis: Analysis, pictures: Pictures | None, heat_maps: Mapping[tuple[int, int], Image]
 ) -> list[Flowable]:
-    chosen = strongest(analysis, STRONGEST)
+    """Return the strongest faces with their pictures and maps; nothing without faces."""
+    chosen = strongest_faces(analysis, STRONGEST)
     if not chosen:
         return []
-    story: list[Flowable] = []
-    for frame, face in chosen:
-        story.append(_moment_row(analysis, frame, face, pictures, heat_maps))
+    rows = [_strongest_row(analysis, frame, face, pictures, heat_maps) for frame, face in chosen]
     note = (
         "The frames with the highest scores of faces that count, apart in time; not typical of "
         "the clip. Left the frame with the face marked, then the face as the networks saw it"
@@ -144,35 +150,19 @@ def strongest_section(
     if pictures is None:
         note = "The frames with the highest scores of faces that count. No pictures were kept."
     return [
-        KeepTogether([heading("Strongest frames"), Paragraph(note, style("note")), story[0]]),
-        *story[1:],
+        KeepTogether([heading("Strongest frames"), Paragraph(note, style("note")), rows[0]]),
+        *rows[1:],
     ]
 
 
-def strongest(analysis: Analysis, most: int) -> list[tuple[ScoredFrame, ScoredFace]]:
-    """At most `most` faces with the highest scores, apart in time for each track, in order."""
-    gap = analysis.clip.duration / (2 * most)
-    pairs = [(frame, face) for frame in analysis.frames for face in frame.faces]
-    usable = [pair for pair in pairs if pair[1].quality.usable] or pairs
-    chosen: list[tuple[ScoredFrame, ScoredFace]] = []
-    for frame, face in sorted(usable, key=lambda pair: pair[1].logit, reverse=True):
-        near = any(
-            other.track == face.track and abs(at.time - frame.time) < gap for at, other in chosen
-        )
-        if not near:
-            chosen.append((frame, face))
-        if len(chosen) == most:
-            break
-    return sorted(chosen, key=lambda pair: (pair[0].time, pair[1].track))
-
-
-def _moment_row(
+def _strongest_row(
     analysis: Analysis,
     frame: ScoredFrame,
     face: ScoredFace,
     pictures: Pictures | None,
     heat_maps: Mapping[tuple[int, int], Image],
 ) -> Flowable:
+    """Return one face: the frame, the crop, the map and the numbers, side by side."""
     band = analysis.bands.band_of(face.logit)
     lines = [
         f"<b>{clock(frame.time)}</b>, frame {frame.index:,}, face {face.track}",
@@ -186,7 +176,7 @@ def _moment_row(
     cells: list[Any] = []
     widths: list[float] = []
     whole = pictures.frame(frame.index) if pictures is not None else None
-    marked = None if whole is None else _marked(whole, face, analysis)
+    marked = None if whole is None else _marked_frame(whole, face, analysis)
     if marked is not None:
         picture = Picture(marked, 58 * mm, height)
         cells.append(picture)
@@ -214,7 +204,37 @@ def _moment_row(
     return table
 
 
-def tracks(analysis: Analysis) -> list[Flowable]:
+def _marked_frame(encoded: bytes, face: ScoredFace, analysis: Analysis) -> Image | None:
+    """Return the frame with the face's box, white within black so that it shows on any ground.
+
+    Args:
+        encoded: JPEG of the whole frame.
+        face: in pixels of the clip.
+        analysis: of that clip.
+
+    Returns:
+        RGB uint8 [h, w, 3], at most 700 pixels wide or high; None where it is no picture.
+    """
+    image = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)
+    if image is None:
+        return None
+    most = 700 / max(image.shape[:2])
+    if most < 1:
+        image = cv2.resize(image, None, fx=most, fy=most, interpolation=cv2.INTER_AREA)
+    scale_x = image.shape[1] / analysis.clip.width
+    scale_y = image.shape[0] / analysis.clip.height
+    left, top, right, bottom = face.box
+    corners = (
+        (round(left * scale_x), round(top * scale_y)),
+        (round(right * scale_x), round(bottom * scale_y)),
+    )
+    cv2.rectangle(image, *corners, (0, 0, 0), 5)
+    cv2.rectangle(image, *corners, (255, 255, 255), 2)
+    return np.ascontiguousarray(image[..., ::-1], np.uint8)
+
+
+def tracks_section(analysis: Analysis) -> list[Flowable]:
+    """Return the table of faces that were followed, highest first; nothing without any."""
     if not analysis.tracks:
         return []
     head = ["Face", "Seen", "Frames", "Usable", "Score", "Logit", "Networks agree", "Band"]
@@ -222,19 +242,23 @@ def tracks(analysis: Analysis) -> list[Flowable]:
     ordered = sorted(
         analysis.tracks, key=lambda t: -math.inf if t.logit is None else t.logit, reverse=True
     )
-    for track in ordered[:40]:
+    for track in ordered[:MOST_TRACKS]:
         rows.append([Paragraph(text, style("small")) for text in _track_cells(track)])
     widths = [13, 34, 15, 15, 15, 15, 22, 41]
     table = Table(rows, colWidths=[width * mm for width in widths], repeatRows=1)
     table.setStyle(grid())
     story: list[Flowable] = [heading("Faces"), table]
-    if len(ordered) > 40:
-        more = f"{len(ordered) - 40} more faces with lower scores are in the JSON of this analysis."
+    if len(ordered) > MOST_TRACKS:
+        more = (
+            f"{len(ordered) - MOST_TRACKS} more faces with lower scores are in the JSON of this "
+            "analysis."
+        )
         story.append(Paragraph(more, style("note")))
     return story
 
 
 def _track_cells(track: Track) -> list[str]:
+    """Return a track's cells in the order of the table's columns, as text."""
     states = "; ".join(STATES[state].lower() for state in track.states)
     return [
         str(track.id),
@@ -248,7 +272,8 @@ def _track_cells(track: Track) -> list[str]:
     ]
 
 
-def warnings(analysis: Analysis) -> list[Flowable]:
+def warnings_section(analysis: Analysis) -> list[Flowable]:
+    """Return what made faces hard to judge, and damage of the file."""
     clip = analysis.clip
     states = list(analysis.finding.states)
     states += [s for track in analysis.tracks for s in track.states if s not in states]
@@ -272,24 +297,23 @@ def warnings(analysis: Analysis) -> list[Flowable]:
     ]
 
 
-def limitations(analysis: Analysis) -> list[Flowable]:
+def limitations_section(analysis: Analysis) -> list[Flowable]:
+    """Return what nobody may conclude from the finding."""
     items = list(LIMITATIONS)
     if not analysis.bands.calibrated:
         items.append(NOT_CALIBRATED)
     return [KeepTogether([heading("What this method cannot say"), *bullet_list(items)])]
 
 
-def method(analysis: Analysis) -> list[Flowable]:
+def method_section(analysis: Analysis) -> list[Flowable]:
+    """Return how the scores came to be, from frames to bands."""
     sampling, bands = analysis.sampling, analysis.bands
-    looked = (
-        "The picture was"
-        if analysis.clip.still
-        else (
-            "Every frame was"
-            if sampling.requested is None
-            else "Frames spread evenly over time were"
-        )
-    )
+    if analysis.clip.still:
+        looked = "The picture was"
+    elif sampling.requested is None:
+        looked = "Every frame was"
+    else:
+        looked = "Frames spread evenly over time were"
     words = [
         f"{looked} searched for faces with {rich(sampling.face_detector)} (BlazeFace, Bazarevsky "
         f"et al. 2019; faces from {sampling.min_face_score:g} certainty). Each face was cut out as "
@@ -310,7 +334,8 @@ def method(analysis: Analysis) -> list[Flowable]:
     ]
 
 
-def identity(analysis: Analysis) -> list[Flowable]:
+def networks_section(analysis: Analysis) -> list[Flowable]:
+    """Return the networks, their weights and the settings of the scan."""
     head = ["Network", "Weights", "Share", "Temperature", "Run on"]
     rows: list[list[Any]] = [[Paragraph(f"<b>{text}</b>", style("small")) for text in head]]
     for model in analysis.models:
@@ -344,6 +369,7 @@ def identity(analysis: Analysis) -> list[Flowable]:
 
 
 def provenance_section(provenance: Provenance | None) -> list[Flowable]:
+    """Return what the file says of itself; nothing where it was not asked."""
     if provenance is None:
         return []
     from detector.media.provenance.facts import NOTE
@@ -377,7 +403,8 @@ def provenance_section(provenance: Provenance | None) -> list[Flowable]:
     ]
 
 
-def reproduce(analysis: Analysis) -> list[Flowable]:
+def check_section(analysis: Analysis) -> list[Flowable]:
+    """Return the steps by which somebody else checks the report."""
     steps = [
         "Take the clip and the JSON file of this analysis; keep both unchanged.",
         f"Check that the clip's SHA-256 is {mono(analysis.clip.sha256)}",
@@ -390,13 +417,24 @@ def reproduce(analysis: Analysis) -> list[Flowable]:
     return [KeepTogether([heading("How to check this report"), *listed])]
 
 
-def scores(analysis: Analysis) -> list[Flowable]:
+def scores_section(analysis: Analysis) -> list[Flowable]:
+    """Return the table of face scores, the first `MOST_ROWS`; nothing without faces."""
     pairs = [(frame, face) for frame in analysis.frames for face in frame.faces]
     if not pairs:
         return []
     names = [model.name for model in analysis.models]
-    head = ["Time", "Frame", "Face", "Score", "Logit", *(network_title(n) for n in names),
-            "Pixels", "Sharpness", "Brightness", "Counts"]  # fmt: skip
+    head = [
+        "Time",
+        "Frame",
+        "Face",
+        "Score",
+        "Logit",
+        *(network_title(n) for n in names),
+        "Pixels",
+        "Sharpness",
+        "Brightness",
+        "Counts",
+    ]
     rows = [head]
     for frame, face in pairs[:MOST_ROWS]:
         rows.append(
@@ -437,26 +475,3 @@ def scores(analysis: Analysis) -> list[Flowable]:
             "and JSON files of this analysis. " + words
         )
     return [heading("All scores"), Paragraph(words, style("note")), table]
-
-
-def _marked(encoded: bytes, face: ScoredFace, analysis: Analysis) -> Image | None:
-    """The frame with the face's box, white within black so that it shows on any ground."""
-    image = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)
-    if image is None:
-        return None
-    most = 700 / max(image.shape[:2])
-    if most < 1:
-        image = cv2.resize(image, None, fx=most, fy=most, interpolation=cv2.INTER_AREA)
-    scale_x = image.shape[1] / analysis.clip.width
-    scale_y = image.shape[0] / analysis.clip.height
-    left, top, right, bottom = face.box
-    corners = (
-        (round(left * scale_x), round(top * scale_y)),
-        (
-            round(right * scale_x),
-            round(bottom * scale_y),
-        ),
-    )
-    cv2.rectangle(image, *corners, (0, 0, 0), 5)
-    cv2.rectangle(image, *corners, (255, 255, 255), 2)
-    return np.ascontiguousarray(image[..., ::-1], np.uint8)

@@ -11,10 +11,12 @@ from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.pdfbase.ttfonts import TTFont
 
+_EAST_ASIAN = {"korean": "HYSMyeongJo-Medium", "kana": "HeiseiMin-W3", "han": "STSong-Light"}
+
 
 @functools.cache
 def register_fonts() -> None:
-    """DejaVu, embedded (Latin, Greek, Cyrillic and more), and the readers' own East Asian ones."""
+    """Register DejaVu, embedded (Latin, Greek, Cyrillic), and East Asian fonts of the reader."""
     import matplotlib
 
     folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
@@ -32,11 +34,8 @@ def register_fonts() -> None:
         pdfmetrics.registerFont(UnicodeCIDFont(name))
 
 
-_EAST_ASIAN = {"korean": "HYSMyeongJo-Medium", "kana": "HeiseiMin-W3", "han": "STSong-Light"}
-
-
 def visible(text: str) -> str:
-    """Text in which characters that are not seen, or turn what follows around, are spelt out."""
+    """Spell out characters that are not seen, or that turn around what follows."""
     hidden = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
     return "".join(
         f"<U+{ord(letter):04X}>" if unicodedata.category(letter) in hidden else letter
@@ -45,7 +44,7 @@ def visible(text: str) -> str:
 
 
 def rich(text: str, font: str = "Body") -> str:
-    """Any text as markup: escaped, and each letter in a font that has it, or as its code."""
+    """Return any text as markup: escaped, each letter in a font that has it, or as its code."""
     own, body = (pdfmetrics.getFont(name).face.charToGlyph for name in (font, "Body"))
     text = visible(text)
     kana = any("\u3040" <= letter <= "\u30ff" for letter in text)
@@ -63,7 +62,7 @@ def rich(text: str, font: str = "Body") -> str:
 
 
 def spelt_out(text: str) -> str | None:
-    """The text with codes for letters whose fonts are the reader's; None where there are none."""
+    """Return the text with codes for letters whose fonts are the reader's; None without any."""
     body = pdfmetrics.getFont("Body").face.charToGlyph
     text = visible(text)
     spelt = "".join(letter if ord(letter) in body else f"<U+{ord(letter):04X}>" for letter in text)
@@ -79,12 +78,15 @@ def _east_asian_font(letter: str, kana: bool) -> str | None:
 
 
 def mono(text: str, size: int = 7) -> str:
+    """Return any text as markup in letters of one width, `size` points high."""
     return f"<font name='Mono' size='{size}'>{rich(text, 'Mono')}</font>"
 
 
 def moment(created: str) -> str:
+    """Return a time in ISO 8601 as markup for people."""
     return rich(created.replace("T", " ").replace("+00:00", " UTC"))
 
 
 def count(number: int, noun: str) -> str:
+    """Return a number with its noun, in the plural unless it is one."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")

@@ -63,16 +63,16 @@ def advance(face: PickedFace, wanted: Wanted, test: bool) -> bool:
     tasks = _tasks()
     map_key, test_key = TaskKey(face.key, wanted, "map"), TaskKey(face.key, wanted, "test")
     if map_key not in tasks:
-        tasks[map_key] = Task(_map_work(face, wanted))
+        tasks[map_key] = Task(_map_work(face, wanted), 0.0, name="explain")
     done = tasks[map_key]
     if not done.finished:
         return True
     if test and done.result is not None and test_key not in tasks:
-        tasks[test_key] = Task(_test_work(face, wanted, done.result))
+        tasks[test_key] = Task(_test_work(face, wanted, done.result), 0.0, name="explain")
     return test_key in tasks and not tasks[test_key].finished
 
 
-def task_of(key: TaskKey) -> Task[Any] | None:
+def task_of(key: TaskKey) -> Task[float, Any] | None:
     """Return the task that makes it, running or finished; None where none was started."""
     return _tasks().get(key)
 
@@ -82,7 +82,7 @@ def forget(key: TaskKey) -> None:
     _tasks().pop(key, None)
 
 
-def timing(key: TaskKey, task: Task[Any]) -> tuple[float, float] | None:
+def timing(key: TaskKey, task: Task[float, Any]) -> tuple[float, float] | None:
     """Return how long `task` has taken, and about how long it takes in all, seconds.
 
     None while it waits for its turn.
@@ -93,12 +93,12 @@ def timing(key: TaskKey, task: Task[Any]) -> tuple[float, float] | None:
     start, estimate = begun
     elapsed = time.monotonic() - start
     # What it has taken so far tells more than the estimate, once some of it is done.
-    return elapsed, elapsed / task.share if task.share > 0.1 else max(estimate, elapsed)
+    return elapsed, elapsed / task.progress if task.progress > 0.1 else max(estimate, elapsed)
 
 
-def _tasks() -> dict[TaskKey, Task[Any]]:
+def _tasks() -> dict[TaskKey, Task[float, Any]]:
     """Return this session's tasks."""
-    tasks: dict[TaskKey, Task[Any]] = st.session_state.setdefault("explaining", {})
+    tasks: dict[TaskKey, Task[float, Any]] = st.session_state.setdefault("explaining", {})
     return tasks
 
 

@@ -141,7 +141,7 @@ def _result(key: TaskKey, doing: str) -> Any:
     return task.result if task.finished else None
 
 
-def _waiting(task: Task[Any], doing: str, key: TaskKey) -> None:
+def _waiting(task: Task[float, Any], doing: str, key: TaskKey) -> None:
     """Show how far a task is, and offer to stop it."""
     timing = attribution_tasks.timing(key, task)
     if timing is None:
@@ -149,11 +149,11 @@ def _waiting(task: Task[Any], doing: str, key: TaskKey) -> None:
     else:
         elapsed, whole = timing
         left = f", about {clock(whole - elapsed)} left" if whole > QUICK else ""
-    st.progress(task.share, f"{doing}{left}")
+    st.progress(task.progress, f"{doing}{left}")
     st.button("Stop", key=f"stop-{key.widget}", on_click=task.cancel, icon=":material/stop_circle:")
 
 
-def _stopped(task: Task[Any], key: TaskKey) -> None:
+def _stopped(task: Task[float, Any], key: TaskKey) -> None:
     """Say why a task made nothing, and offer to start it again."""
     if task.error:
         st.error(plain(task.error), icon=":material/error:")

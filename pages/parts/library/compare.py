@@ -10,30 +10,33 @@ from detector.library.store import Library
 from detector.library.types import Summary
 from detector.palette import TRACK_COLOURS
 from detector.wording import clock
-from pages.parts import library_access, links
+from pages.parts import library_access
 from pages.parts.face_card import swatch
-from pages.parts.library.list import MOST_COMPARED, finding, models
+from pages.parts.library import links
+from pages.parts.library.summary_text import faces, finding, models
 from pages.parts.text import plain, short
 
+MOST_COMPARED = 4
 SECONDS, SHARE = "Seconds", "Share of the clip"
 
 
-def show(library: Library, ids: list[int]) -> None:
-    """The comparison; raises LibraryError where one of them is gone."""
-    st.button("All analyses", icon=":material/arrow_back:", on_click=st.query_params.clear,
-              key="back")  # fmt: skip
-    if not 2 <= len(ids) <= MOST_COMPARED:
+def show(library: Library, numbers: list[int]) -> None:
+    """Draw the comparison; raises LibraryError where one of them is gone."""
+    st.button(
+        "All analyses", icon=":material/arrow_back:", on_click=st.query_params.clear, key="back"
+    )
+    if not 2 <= len(numbers) <= MOST_COMPARED:
         st.info(
             f"Select two to {MOST_COMPARED} analyses in the library to compare them.",
             icon=":material/compare:",
         )
         return
-    summaries = [library.summary(id) for id in ids]
+    summaries = [library.summary(number) for number in numbers]
     named = [
         Named(summary.id, short(summary.name, 36), library_access.analysis(library, summary.id))
         for summary in summaries
     ]
-    st.subheader(f"{len(ids)} analyses compared", anchor=False)
+    st.subheader(f"{len(numbers)} analyses compared", anchor=False)
     _cards(library, summaries)
     _timelines(named)
     _histograms(named)
@@ -51,16 +54,17 @@ def _cards(library: Library, summaries: list[Summary]) -> None:
                 st.image(swatch(TRACK_COLOURS[number]), width=14, alt="")
                 links.link(
                     f"**{summary.id} · {plain(short(summary.name, 30))}**",
-                    f"compared-open-{summary.id}", "analysis", str(summary.id),
-                )  # fmt: skip
+                    f"compared-open-{summary.id}",
+                    "analysis",
+                    str(summary.id),
+                )
             picture = library.thumbnail(summary.id)
             if picture is not None:
                 st.image(picture, width=96, alt="Its strongest face")
             st.markdown(finding(summary))
-            faces = "1 face" if summary.faces == 1 else f"{summary.faces} faces"
             st.caption(
                 f"{summary.created:%Y-%m-%d %H:%M} UTC  \n{plain(clock(summary.duration))}, "
-                f"{faces}, {summary.frames} frames  \n{models(summary.model_version)}  \n"
+                f"{faces(summary)}, {summary.frames} frames  \n{models(summary)}  \n"
                 f"SHA-256 {summary.sha256[:12]}…"
             )
 
@@ -69,9 +73,14 @@ def _timelines(named: list[Named]) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.subheader("Scores over time", anchor=False, width="stretch")
         axis = st.segmented_control(
-            "Time as", [SECONDS, SHARE], default=SECONDS, key="compare_axis", required=True,
-            persist_state="session", label_visibility="collapsed",
-        )  # fmt: skip
+            "Time as",
+            [SECONDS, SHARE],
+            default=SECONDS,
+            key="compare_axis",
+            required=True,
+            persist_state="session",
+            label_visibility="collapsed",
+        )
     st.plotly_chart(
         timelines(named, share=axis == SHARE),
         key="compared-timelines",
@@ -97,7 +106,7 @@ def _histograms(named: list[Named]) -> None:
 
 
 def _same_clip(first: Named, second: Named) -> None:
-    """What differs where both are of one clip."""
+    """Draw what differs where both are of one clip."""
     if first.analysis.clip.sha256 != second.analysis.clip.sha256:
         return
     found = compare(first.analysis, second.analysis)
@@ -147,9 +156,12 @@ def _numbers(found: Comparison) -> None:
             st.metric("Mean change of the score", f"{found.mean_change:+.3f}", width="content")
         if found.largest is not None:
             st.metric(
-                "Largest change", f"{found.largest.change:+.3f}", width="content",
+                "Largest change",
+                f"{found.largest.change:+.3f}",
+                width="content",
                 help=f"At {clock(found.largest.time)}, face {found.largest.after.track}",
-            )  # fmt: skip
+            )
         if found.only_before or found.only_after:
-            st.metric("Faces in one only", f"{found.only_before + found.only_after:,}",
-                      width="content")  # fmt: skip
+            st.metric(
+                "Faces in one only", f"{found.only_before + found.only_after:,}", width="content"
+            )

@@ -11,7 +11,7 @@ from pages.parts.text import plain
 
 @st.dialog("Delete from the library?", icon=":material/delete:")
 def confirm(ids: list[int]) -> None:
-    """Asks, and deletes on “Delete”; the page is drawn anew afterwards."""
+    """Ask, and delete on “Delete”; the page is drawn anew afterwards."""
     what = "this analysis" if len(ids) == 1 else f"these {len(ids):,} analyses"
     st.markdown(
         f"This deletes {what} with all scores, pictures, tags and notes. Clips elsewhere on this "
@@ -22,8 +22,14 @@ def confirm(ids: list[int]) -> None:
     with st.container(horizontal=True, horizontal_alignment="right"):
         if st.button("Cancel", key="delete-cancel"):
             st.rerun()
-        sure = st.button("Delete", type="primary", icon=":material/delete:", key="delete-sure",
-                         on_click=_delete, args=(ids,))  # fmt: skip
+        sure = st.button(
+            "Delete",
+            type="primary",
+            icon=":material/delete:",
+            key="delete-sure",
+            on_click=_delete,
+            args=(ids,),
+        )
     if sure and "delete_failed" not in st.session_state:
         st.rerun()
 
@@ -36,5 +42,5 @@ def _delete(ids: list[int]) -> None:
         state.delete_failed = str(error)
         return
     state.deleted = f"Deleted {removed:,} " + ("analysis." if removed == 1 else "analyses.")
-    if st.query_params.get("analysis", "") in [str(id) for id in ids]:
+    if st.query_params.get("analysis", "") in map(str, ids):
         st.query_params.clear()

@@ -19,7 +19,7 @@ PERIODS = {"Last 7 days": 7, "Last 30 days": 30, "Last year": 365, "All": None}
 
 
 def offer(library: Library) -> None:
-    """A section that compares only once it is opened."""
+    """Draw a section that compares only once it is opened."""
     with st.expander(
         "Drift", icon=":material/trending_down:", key="drift", on_change="rerun"
     ) as section:
@@ -34,9 +34,13 @@ def _show(library: Library) -> None:
         "differ much, do not rely on the error rates."
     )
     period = st.segmented_control(
-        "Analyses of", list(PERIODS), default="Last 30 days", key="drift_period", required=True,
+        "Analyses of",
+        list(PERIODS),
+        default="Last 30 days",
+        key="drift_period",
+        required=True,
         persist_state="session",
-    )  # fmt: skip
+    )
     try:
         reference = read(Evaluation, MODEL_CARD / "evaluation.json")
         reason = stale(reference.run, read_ensemble())
@@ -46,8 +50,9 @@ def _show(library: Library) -> None:
     if reason is not None:
         st.info(
             f"The model card's evaluation is {reason}; `python -m detector evaluate` measures "
-            "a reference.", icon=":material/hourglass_empty:",
-        )  # fmt: skip
+            "a reference.",
+            icon=":material/hourglass_empty:",
+        )
         return
     days = PERIODS[period]
     now = datetime.datetime.now(datetime.UTC)
@@ -55,33 +60,54 @@ def _show(library: Library) -> None:
     recent = recent_faces(library, reference.run, since)
     found = shifts(reference.reference, recent)
     if not found:
-        st.info("No analysis of that time holds faces that the present models scored.",
-                icon=":material/search_off:")  # fmt: skip
+        st.info(
+            "No analysis of that time holds faces that the present models scored.",
+            icon=":material/search_off:",
+        )
         return
     st.markdown("\n".join(f"- {plain(one.sentence)}" for one in found))
-    st.plotly_chart(psi_chart(found), key="drift-psi", config={"displayModeBar": False},
-                    alt="Population stability index of each measure")  # fmt: skip
+    st.plotly_chart(
+        psi_chart(found),
+        key="drift-psi",
+        config={"displayModeBar": False},
+        alt="Population stability index of each measure",
+    )
     _details(found)
     st.caption(_of(found[0], recent.other))
 
 
 def _details(found: tuple[Shift, ...]) -> None:
     chosen = st.selectbox(
-        "Look closer at", [one.name for one in found], key="drift_measure", width=320,
+        "Look closer at",
+        [one.name for one in found],
+        key="drift_measure",
+        width=320,
         format_func=lambda name: MEASURES[name][0],
-    )  # fmt: skip
+    )
     one = next((one for one in found if one.name == chosen), found[0])
     with st.container(horizontal=True):
-        st.metric("PSI", f"{one.psi:.3f}", width="content",
-                  help=f"Below 0.1 stable, from 0.25 a large shift; chance alone stays below "
-                  f"{one.chance:.3f} in 95 of 100 samples of so many clips.")  # fmt: skip
-        st.metric("KS", f"{one.ks:.3f}", width="content",
-                  help=f"Largest gap between the two distributions; p = {one.p:.3f}, as if each "
-                  "clip counted once.")  # fmt: skip
+        st.metric(
+            "PSI",
+            f"{one.psi:.3f}",
+            width="content",
+            help=f"Below 0.1 stable, from 0.25 a large shift; chance alone stays below "
+            f"{one.chance:.3f} in 95 of 100 samples of so many clips.",
+        )
+        st.metric(
+            "KS",
+            f"{one.ks:.3f}",
+            width="content",
+            help=f"Largest gap between the two distributions; p = {one.p:.3f}, as if each "
+            "clip counted once.",
+        )
         st.metric("Median", f"{one.recent:.4g}", width="content")
         st.metric("Median of the reference", f"{one.reference:.4g}", width="content")
-    st.plotly_chart(shares_chart(one), key=f"drift-{one.name}", config={"displayModeBar": False},
-                    alt="Recent faces in the tenths of the reference")  # fmt: skip
+    st.plotly_chart(
+        shares_chart(one),
+        key=f"drift-{one.name}",
+        config={"displayModeBar": False},
+        alt="Recent faces in the tenths of the reference",
+    )
 
 
 def _of(one: Shift, other: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import streamlit as st
@@ -11,11 +12,11 @@ from detector.library.store import Library
 from detector.library.types import LibraryFilter, Summary
 from detector.media.provenance.facts import Provenance
 from detector.media.sandboxed_provenance import inspect
-from pages.parts import library_access, links, result
+from pages.parts import library_access, result
 from pages.parts.explain.face_picker import KEPT
-from pages.parts.frames.source import LIBRARY
-from pages.parts.library import delete, scans
-from pages.parts.library.list import facts
+from pages.parts.frames.analysis_picker import LIBRARY
+from pages.parts.library import delete, links, scans
+from pages.parts.library.summary_text import facts
 from pages.parts.text import plain, short
 
 PLAYED = 200 << 20  # bytes: a larger clip is not sent to the browser as a whole
@@ -29,36 +30,37 @@ def _provenance(path: Path, sha256: str) -> Provenance | None:
         return None
 
 
-def show(library: Library, id: int) -> None:
-    """The analysis with that number; raises LibraryError where there is none."""
-    summary = library.summary(id)
-    _becomes_current(id)
-    analysis = library_access.analysis(library, id)
-    clip = library_access.clip(library, id)
+def show(library: Library, number: int) -> None:
+    """Draw the analysis with that number; raises LibraryError where there is none."""
+    summary = library.summary(number)
+    _becomes_current(number)
+    analysis = library_access.analysis(library, number)
+    clip = library_access.clip(library, number)
     _head(library, summary)
     scans.show(library)
     _words(library, summary)
     _others(library, summary)
     result.show(
         analysis,
-        library_access.pictures(library, id),
+        library_access.pictures(library, number),
         clip if clip is not None and summary.bytes <= PLAYED else None,
         None if clip is None else _provenance(clip, summary.sha256),
         lambda: _place(clip),
     )
 
 
-def _becomes_current(id: int) -> None:
-    """The other pages show this analysis next."""
+def _becomes_current(number: int) -> None:
+    """Let the other pages show this analysis next."""
     state = st.session_state
-    if state.get("opened") != id:
-        state.opened, state.browsed, state.frames_of = id, [id], LIBRARY
-        state.clip = f"{KEPT}{id}"
+    if state.get("opened") != number:
+        state.opened, state.browsed, state.frames_of = number, [number], LIBRARY
+        state.clip = f"{KEPT}{number}"
 
 
 def _head(library: Library, summary: Summary) -> None:
-    st.button("All analyses", icon=":material/arrow_back:", on_click=st.query_params.clear,
-              key="back")  # fmt: skip
+    st.button(
+        "All analyses", icon=":material/arrow_back:", on_click=st.query_params.clear, key="back"
+    )
     st.subheader(plain(short(summary.name, 80)), anchor=False)
     st.caption(facts(summary))
     with st.container(horizontal=True, vertical_alignment="center", key="analysis-actions"):
@@ -72,28 +74,34 @@ def _head(library: Library, summary: Summary) -> None:
 
 
 def _words(library: Library, summary: Summary) -> None:
-    """Tags and a note, saved as they are changed."""
+    """Draw tags and a note, saved as they are changed."""
     state = st.session_state
     tags, note = f"tags-{summary.id}", f"note-{summary.id}"
     with st.container(border=True):
         left, right = st.columns(2, gap="medium")
         state[tags] = list(summary.tags)
         left.multiselect(
-            "Tags", sorted({*library.tags(), *summary.tags}), key=tags, accept_new_options=True,
+            "Tags",
+            sorted({*library.tags(), *summary.tags}),
+            key=tags,
+            accept_new_options=True,
             placeholder="Choose a tag, or write a new one",
             on_change=lambda: _save(lambda: library.set_tags([summary.id], state[tags])),
-        )  # fmt: skip
+        )
         state[note] = summary.note
         right.text_area(
-            "Note", key=note, height=68, max_chars=10_000,
+            "Note",
+            key=note,
+            height=68,
+            max_chars=10_000,
             placeholder="What you know of this clip; it is searched too",
             on_change=lambda: _save(lambda: library.set_note(summary.id, state[note])),
-        )  # fmt: skip
+        )
         if failed := state.pop("words_failed", None):
             st.error(plain(failed), icon=":material/error:")
 
 
-def _save(act) -> None:  # type: ignore[no-untyped-def]
+def _save(act: Callable[[], object]) -> None:
     try:
         act()
     except LibraryError as error:
@@ -101,7 +109,7 @@ def _save(act) -> None:  # type: ignore[no-untyped-def]
 
 
 def _others(library: Library, summary: Summary) -> None:
-    """Other analyses of the same clip."""
+    """Draw links to other analyses of the same clip."""
     same = library.search(LibraryFilter(sha256=summary.sha256), page_size=6).items
     others = [other for other in same if other.id != summary.id][:5]
     if others:

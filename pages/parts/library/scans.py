@@ -10,11 +10,12 @@ import streamlit as st
 
 from detector.concurrency.task import Task
 from detector.errors import DetectorError
-from detector.jobs.folder import FolderOutcome, FolderScan, find_clips
+from detector.jobs.folder import FolderOutcome, FolderProgress, find_clips, start_scan
 from detector.jobs.rescan import Rescanned, rescan_all
 from detector.library.store import Library
 from detector.settings import DEFAULT_FRAMES, Settings
-from pages.parts import links, login, session
+from pages.parts import login, session
+from pages.parts.library import links
 from pages.parts.text import plain, short
 
 MOST_LISTED = 100  # clips that failed, on the page
@@ -25,8 +26,8 @@ class _Board:
     """What runs for one person: one of each; it goes on when the tab is closed."""
 
     folder: str = ""
-    scan: FolderScan | None = None
-    rescan: Task[tuple[Rescanned, ...]] | None = None
+    scan: Task[FolderProgress, FolderOutcome] | None = None
+    rescan: Task[float, tuple[Rescanned, ...]] | None = None
 
 
 @st.cache_resource(show_spinner=False)
@@ -39,7 +40,7 @@ def _board() -> _Board:
 
 
 def show(library: Library) -> None:
-    """What runs in the background and what came of it; nothing where nothing does."""
+    """Draw what runs in the background and what came of it; nothing where nothing does."""
     board = _board()
     running = any(task is not None and not task.finished for task in (board.scan, board.rescan))
 
@@ -56,7 +57,7 @@ def show(library: Library) -> None:
     live()
 
 
-def _folder(board: _Board, scan: FolderScan) -> None:
+def _folder(board: _Board, scan: Task[FolderProgress, FolderOutcome]) -> None:
     with st.container(border=True, key="folder-scan"):
         st.markdown(f":material/folder: **Scan of {plain(short(board.folder, 80))}**")
         if scan.finished:
@@ -82,8 +83,8 @@ def _folder(board: _Board, scan: FolderScan) -> None:
         st.button("Stop", icon=":material/stop_circle:", on_click=scan.cancel, key="stop-scan")
 
 
-def _folder_outcome(board: _Board, scan: FolderScan) -> None:
-    outcome = scan.outcome
+def _folder_outcome(board: _Board, scan: Task[FolderProgress, FolderOutcome]) -> None:
+    outcome = scan.result
     if scan.error is not None:
         st.error(plain(scan.error), icon=":material/error:")
     if outcome is not None:
@@ -113,11 +114,11 @@ def _folder_words(outcome: FolderOutcome) -> str:
     return f"{len(outcome.files)} clips: {', '.join(words)}."
 
 
-def _rescan(board: _Board, task: Task[tuple[Rescanned, ...]]) -> None:
+def _rescan(board: _Board, task: Task[float, tuple[Rescanned, ...]]) -> None:
     with st.container(border=True, key="rescan"):
         st.markdown(":material/replay: **Scan again with the current models**")
         if not task.finished:
-            st.progress(task.share, f"{task.share:.0%}")
+            st.progress(task.progress, f"{task.progress:.0%}")
             st.button(
                 "Stop", icon=":material/stop_circle:", on_click=task.cancel, key="stop-rescan"
             )
@@ -148,8 +149,8 @@ def _dismiss(which: str) -> None:
 
 
 def offer_scan(library: Library) -> None:
-    """Fields to scan a folder with, and the button; not where people log in from elsewhere."""
-    if login.wanted():
+    """Draw the fields to scan a folder with; not where people log in from elsewhere."""
+    if login.is_required():
         return
     with st.expander("Scan a folder", icon=":material/create_new_folder:", key="scan-folder"):
         st.markdown(
@@ -185,13 +186,13 @@ def _start_scan(library: Library) -> None:
         state.scan_refused = str(error).replace(" (--recursive)", "")  # a switch, here
         return
     board.folder = path
-    board.scan = FolderScan(
+    board.scan = start_scan(
         clips, library, Settings(frames=int(state.scan_frames)), session.models().engine
     )
 
 
 def offer_rescan(library: Library, ids: list[int], **button: Any) -> None:
-    """A button that scans kept analyses again."""
+    """Draw a button that scans kept analyses again."""
     board = _board()
     busy = board.rescan is not None and not board.rescan.finished
     st.button(
@@ -208,5 +209,7 @@ def _start_rescan(library: Library, ids: list[int]) -> None:
     board, engine, chosen = _board(), session.models().engine, list(ids)
     if board.rescan is None or board.rescan.finished:
         board.rescan = Task(
-            lambda report, cancelled: rescan_all(library, chosen, engine, report, cancelled)
+            lambda report, cancelled: rescan_all(library, chosen, engine, report, cancelled),
+            0.0,
+            name="rescan",
         )

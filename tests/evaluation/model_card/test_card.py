@@ -135,8 +135,9 @@ def test_int8_models_of_other_weights_are_left_out(tmp_path: Path) -> None:
     assert "quantization.json is of other weights" in found.missing[0]
 
 
-@pytest.mark.parametrize("text", ["", "{", '{"version": "1.0"}', "[]"], ids=["empty", "cut",
-                         "without-fields", "list"])  # fmt: skip
+@pytest.mark.parametrize(
+    "text", ["", "{", '{"version": "1.0"}', "[]"], ids=["empty", "cut", "without-fields", "list"]
+)
 @pytest.mark.parametrize("name", ["evaluation", "quantization", "failures"])
 def test_damaged_files_are_said(name: str, text: str, tmp_path: Path) -> None:
     (fill(tmp_path) / f"{name}.json").write_text(text)

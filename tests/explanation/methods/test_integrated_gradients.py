@@ -1,4 +1,4 @@
-"""Complete, and exact where the logit is linear."""
+"""Integrated Gradients are complete, exact where that is known, and add up over networks."""
 
 from __future__ import annotations
 
@@ -6,18 +6,14 @@ import numpy as np
 import pytest
 import torch
 
+from detector.explanation.blur import blurred
 from detector.explanation.explainer import Explainer
-from detector.explanation.methods.base import blurred
+from detector.explanation.methods.base import Options
 from detector.explanation.methods.integrated_gradients import IntegratedGradients
 from detector.models.ensemble import factors
 from detector.models.networks.registry import ENSEMBLE
 from tests.helpers.crops import as_tensor, blended, crop_of
-from tests.helpers.linear import Linear
-
-
-@pytest.fixture(scope="module")
-def explainer() -> Explainer:
-    return Explainer.load()
+from tests.helpers.known_maps import Linear
 
 
 @pytest.mark.parametrize(
@@ -59,9 +55,8 @@ def test_integrated_gradients_of_the_ensemble_are_the_weighted_sum(explainer: Ex
 def test_integrated_gradients_of_a_linear_logit_are_exact() -> None:
     crop = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     network = Linear(32)
-    found = IntegratedGradients().attribute(network, crop, value=3)
+    found = IntegratedGradients().attribute(network, crop, Options(settings={"steps": 3}))
     expected = (network.weight * (crop - blurred(crop))[0]).sum(dim=0)
     np.testing.assert_allclose(found.map, expected.numpy(), atol=1e-5)
-    assert found.baseline_logit is not None
     assert found.logit - found.baseline_logit == pytest.approx(float(expected.sum()), abs=1e-3)
     assert found.delta == pytest.approx(0, abs=1e-3)

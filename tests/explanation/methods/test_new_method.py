@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,20 +16,19 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from detector.commands import explain as command
-from detector.concurrency.task import CancelCallback, ProgressCallback
 from detector.explanation.explainer import Explainer
 from detector.explanation.faithfulness import faithfulness
 from detector.explanation.methods.base import (
     Attribution,
     Method,
+    Options,
     Setting,
     logit_of,
     sum_of_channels,
 )
 from detector.explanation.methods.registry import METHODS
 from detector.files import ASSETS
-from detector.models.networks.layer import Layer
-from tests.helpers.apptest import opened, words
+from tests.helpers.apptest import open_page, words
 from tests.helpers.crops import as_tensor, blended
 from tests.helpers.processes import ROOT
 
@@ -44,24 +44,18 @@ class Saliency(Method):
     name = "saliency"
     title = "Saliency"
     question = "Which pixels would change the logit most, if they changed a little?"
-    grainy = True
-    setting = Setting("absolute", 0, "of Saliency, 1 to drop the sign")
+    pixelwise = True
+    settings = (Setting("absolute", 0, "of Saliency, 1 to drop the sign"),)
 
-    def attribute(
-        self,
-        network: nn.Module,
-        crop: Tensor,
-        layer: Layer | None,
-        value: int,
-        progress: ProgressCallback | None,
-        cancelled: CancelCallback | None,
-    ) -> Attribution:
+    def attribute(self, network: nn.Module, crop: Tensor, options: Options) -> Attribution:
         from captum import attr
 
-        values = attr.Saliency(network).attribute(crop.clone().requires_grad_(), abs=bool(value))
+        values = attr.Saliency(network).attribute(
+            crop.clone().requires_grad_(), abs=bool(options.settings["absolute"])
+        )
         return Attribution(sum_of_channels(values.detach()), logit_of(network, crop))
 
-    def passes(self, crop_size: int, value: int) -> float:
+    def passes(self, crop_size: int, settings: Mapping[str, int]) -> float:
         return 4.0
 
 
@@ -141,7 +135,8 @@ def test_the_command_lines_help_names_its_setting(capsys: pytest.CaptureFixture[
 def test_a_setting_may_have_the_name_of_another_methods(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(Saliency, "setting", Setting("steps", 1, "of Saliency"))
+    both = (*Saliency.settings, Setting("steps", 1, "of Saliency"))
+    monkeypatch.setattr(Saliency, "settings", both)
     with pytest.raises(SystemExit):
         run("--help")
     said = " ".join(capsys.readouterr().out.split())
@@ -149,11 +144,11 @@ def test_a_setting_may_have_the_name_of_another_methods(
     arguments = (str(CLIP), "--method", "saliency", "--network", "xception")
     run(*arguments, "--out", str(tmp_path))
     (description,) = tmp_path.glob("*.json")
-    assert json.loads(description.read_text())["settings"] == {"steps": 1}
+    assert json.loads(description.read_text())["settings"] == {"absolute": 0, "steps": 1}
 
 
 def test_the_page_offers_and_draws_it() -> None:
-    app = opened("attributions", clip="Demonstration: the same portrait, unblended")
+    app = open_page("attributions", clip="Demonstration: the same portrait, unblended")
     app.toggle(key="test").set_value(False)
     app.pills(key="methods").set_value(["Saliency"]).run()
     drawn(app)
@@ -176,7 +171,7 @@ def drawn(app: AppTest, seconds: float = 120) -> None:
 def test_what_is_known_of_methods_needs_no_torch() -> None:
     code = (
         "import sys, detector.commands.explain, detector.explanation.methods.registry as r; "
-        "[m.passes(304, m.chosen({}, 304)) for m in r.METHODS.values()]; "
+        "[m.passes(304, m.with_defaults({})) for m in r.METHODS.values()]; "
         "raise SystemExit('torch' in sys.modules or 'captum' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False, cwd=ROOT).returncode == 0

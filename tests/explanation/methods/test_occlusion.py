@@ -1,4 +1,4 @@
-"""The fall of a known logit, for every pixel, in the passes it says."""
+"""Occlusion is the fall of the logit, over squares that cover the crop."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from detector.explanation.methods.base import blurred
-from detector.explanation.methods.occlusion import Occlusion, occlusion_passes, occlusion_window
-from tests.helpers.linear import Linear
+from detector.explanation.blur import blurred
+from detector.explanation.methods.base import Options
+from detector.explanation.methods.occlusion import Occlusion, crops_of, window
+from tests.helpers.known_maps import Linear
 
 
 def test_occlusion_is_the_fall_of_the_logit_in_each_square() -> None:
     crop = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     network = Linear(32)
-    found = Occlusion().attribute(network, crop, value=3)
-    side, stride = occlusion_window(32, 3)
+    found = Occlusion().attribute(network, crop, Options(settings={"windows": 3}))
+    side, stride = window(32, 3)
     falls = (network.weight * (crop - blurred(crop))[0]).sum(dim=0).numpy()
     total, counts = np.zeros((32, 32)), np.zeros((32, 32))
     for top in range(0, 32 - side + 1, stride):
@@ -37,6 +38,6 @@ def test_occlusion_covers_every_pixel_in_the_passes_it_says(size: int, windows: 
         return crops.mean(dim=(1, 2, 3))
 
     crop = torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(0))
-    found = Occlusion().attribute(network, crop, value=windows)
+    found = Occlusion().attribute(network, crop, Options(settings={"windows": windows}))
     assert np.isfinite(found.map).all()
-    assert sum(seen) == occlusion_passes(size, windows) + 1  # and the crop's own logit
+    assert sum(seen) == crops_of(size, windows) + 1  # and the crop's own logit

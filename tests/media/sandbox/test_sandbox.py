@@ -1,4 +1,4 @@
-"""detector.sandbox: what a sandboxed process can no longer do, each tried from within."""
+"""What a sandboxed process can no longer do, each tried from within."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ out = os.dup(1)
 network = linux.leave_network()
 file = os.open(clip, os.O_RDONLY)
 started = os.getpid()
-layers = sandbox.close_in(file, Limits(memory=1 << 30), 60, network=network, parent=False,
-                       callbacks=CALLBACKS)
+defences = sandbox.close_in(file, Limits(memory=1 << 30), 60, network=network, parent=False,
+                            callbacks=CALLBACKS)
 os.close(file)
 libc = ctypes.CDLL(None, use_errno=True)
 def call(number, *arguments):
@@ -84,6 +84,8 @@ ALLOWED = {
     "take memory": "bytearray(64 << 20)",
     "start a thread": "t = threading.Thread(target=len, args=('',)); t.start(); t.join()",
     "read the clock": "os.times()",
+    "import a module late": "import detector.media.provenance.hints, detector.wording",
+    "import a library late": "import xml.dom.minidom, platformdirs",
 }
 NEW_CODE = "mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)"
 
@@ -111,9 +113,13 @@ def attempt(
     code += "os.write(out, json.dumps(found).encode())\n"
     done = subprocess.run(
         [sys.executable, "-c", code, str(folder), str(clip), str(secret)],
-        cwd=ROOT, capture_output=True, text=True, check=False, timeout=60,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
         env={"OPENBLAS_NUM_THREADS": "1"},
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -131,15 +137,18 @@ print(landlock.landlock_version() > 0, seccomp.filter_calls())
 """
     done = subprocess.run(
         [sys.executable, "-c", f"{DROP}\n{code}"],
-        cwd=ROOT, capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return done.stdout.split() == ["True", "True"]
 
 
 @pytest.mark.parametrize("act", ATTEMPTS)
 def test_a_sandboxed_process_cannot(outcomes: dict[str, str], whole: bool, act: str) -> None:
     if not whole and act not in ("too much memory",):
-        assert act in outcomes  # this system denies the layers: `describe` says so
+        assert act in outcomes  # this system denies them: `close_in` says so
         return
     expected = {"MemoryError"} if act == "too much memory" else {"EPERM", "EACCES"}
     if act == "raise its time":
@@ -184,23 +193,23 @@ def test_numbers_of_calls_are_no_others() -> None:
         assert not looked_at & set(numbers)
 
 
-def test_each_layer_says_what_it_does_or_why_not() -> None:
-    held = sandbox._layers(Limits(), True, 7, True, True, True)
-    assert tuple(layer.name for layer in held) == sandbox.DEFENCES
-    bare = sandbox._layers(Limits(), False, 0, False, False, False)
-    assert not any(layer.holds for layer in bare if layer.name not in ("memory", "time"))
-    for layer in (*held, *bare):
-        assert layer.about
-        assert not layer.about.endswith(".")
+def test_each_defence_says_what_it_does_or_why_not() -> None:
+    held = sandbox._defences(Limits(), True, 7, True, True, True)
+    assert tuple(defence.name for defence in held) == sandbox.DEFENCES
+    bare = sandbox._defences(Limits(), False, 0, False, False, False)
+    assert not any(defence.holds for defence in bare if defence.name not in ("memory", "time"))
+    for defence in (*held, *bare):
+        assert defence.about
+        assert not defence.about.endswith(".")
 
 
 def test_what_holds_and_what_does_not_are_lines() -> None:
-    held = sandbox._layers(Limits(), True, 7, True, True, True)
-    bare = sandbox._layers(Limits(), False, 0, False, False, False)
+    held = sandbox._defences(Limits(), True, 7, True, True, True)
+    bare = sandbox._defences(Limits(), False, 0, False, False, False)
     assert "files: reads the clip and Python's libraries, writes nowhere (Landlock 7)" in (
         sandbox.lines(held)
     )
-    (line,) = sandbox.lines([layer for layer in bare if layer.name == "system calls"])
+    (line,) = sandbox.lines([defence for defence in bare if defence.name == "system calls"])
     assert line.startswith("system calls: not held, no seccomp: ")
 
 

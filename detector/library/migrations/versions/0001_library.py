@@ -9,7 +9,7 @@ branch_labels = None
 depends_on = None
 
 
-def _owner() -> sa.Column:
+def _owner() -> sa.Column[int]:
     return sa.Column(
         "analysis_id",
         sa.Integer(),

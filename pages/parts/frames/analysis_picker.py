@@ -18,8 +18,8 @@ OWN, LIBRARY = "This tab's clip", "The library"
 
 
 @dataclass(frozen=True)
-class Browsed:
-    """What is browsed.
+class BrowsedAnalyses:
+    """The analyses whose frames are browsed.
 
     Attributes:
         library: the library that holds it.
@@ -39,23 +39,23 @@ class Browsed:
         return None if self.whole else tuple(summary.id for summary in self.summaries)
 
     @property
-    def alone(self) -> Summary | None:
+    def single(self) -> Summary | None:
         """The analysis, where it is only one."""
         return self.summaries[0] if len(self.summaries) == 1 else None
 
-    def analysis(self, id: int) -> Analysis:
-        """One of them, whole; raises LibraryError."""
-        return library_access.analysis(self.library, id)
+    def analysis(self, number: int) -> Analysis:
+        """Return one of them, whole; raises LibraryError."""
+        return library_access.analysis(self.library, number)
 
-    def pictures(self, id: int) -> DisplayPictures:
-        """Its pictures: those of this tab while they are there, else the kept copies."""
+    def pictures(self, number: int) -> DisplayPictures:
+        """Return its pictures: those of this tab while they are there, else the kept copies."""
         job, saver = session.job(), session.saver()
-        mine = self.own or (saver is not None and saver.id == id)
-        return job.pictures if mine and job is not None else self.library.pictures(id)
+        mine = self.own or (saver is not None and saver.id == number)
+        return job.pictures if mine and job is not None else self.library.pictures(number)
 
 
-def choose() -> Browsed | None:
-    """Widgets that choose analyses, deep-linked by `?analysis=12,15`; None for an empty library.
+def choose() -> BrowsedAnalyses | None:
+    """Draw the choice of analyses, deep-linked by `?analysis=12,15`; None for an empty library.
 
     Raises:
         LibraryError: the library cannot be used.
@@ -66,16 +66,24 @@ def choose() -> Browsed | None:
         if asked is not None and asked != st.session_state.get("browsed_asked"):
             st.session_state.frames_of = LIBRARY
         which = st.segmented_control(
-            "Frames of", [OWN, LIBRARY], default=OWN, key="frames_of", persist_state="session",
+            "Frames of",
+            [OWN, LIBRARY],
+            default=OWN,
+            key="frames_of",
+            persist_state="session",
             required=True,
-        )  # fmt: skip
+        )
         if which == OWN:
             own = session.own_library()
-            return None if own is None else Browsed(own[0], (own[0].summary(own[1]),), own=True)
+            return (
+                None
+                if own is None
+                else BrowsedAnalyses(own[0], (own[0].summary(own[1]),), own=True)
+            )
     return _from_library(asked)
 
 
-def _from_library(asked: str | None) -> Browsed | None:
+def _from_library(asked: str | None) -> BrowsedAnalyses | None:
     library, state = library_access.open_library(), st.session_state
     newest = library.search(page_size=OFFERED)
     if newest.total == 0:
@@ -91,28 +99,28 @@ def _from_library(asked: str | None) -> Browsed | None:
         summary.id: summary
         for summary in library.search(LibraryFilter(ids=state.browsed), page_size=OFFERED).items
     }
-    gone = [id for id in state.browsed if id not in chosen]
+    gone = [number for number in state.browsed if number not in chosen]
     if gone or (asked and not state.browsed):
         _gone(", ".join(map(str, gone)) or asked or "")
-        state.browsed = [id for id in state.browsed if id in chosen]
+        state.browsed = [number for number in state.browsed if number in chosen]
     offered = {summary.id: summary for summary in newest.items} | chosen
     st.multiselect(
         "Analyses",
         list(offered),
         key="browsed",
         persist_state="session",
-        format_func=lambda id: label(offered[id]),
+        format_func=lambda number: _label(offered[number]),
         placeholder=f"The whole library: {newest.total:,} analyses",
         help="The newest are offered; choose any others on the page “Library”. With none "
         "chosen, the frames of the whole library are shown.",
     )
-    ids = state.browsed
-    if ids:
-        st.query_params["analysis"] = ",".join(map(str, ids))
+    numbers = state.browsed
+    if numbers:
+        st.query_params["analysis"] = ",".join(map(str, numbers))
     else:
         st.query_params.pop("analysis", None)
     state.browsed_asked = st.query_params.get("analysis")
-    return Browsed(library, tuple(offered[id] for id in ids), whole=not ids)
+    return BrowsedAnalyses(library, tuple(offered[number] for number in numbers), whole=not numbers)
 
 
 def _gone(numbers: str) -> None:
@@ -122,6 +130,5 @@ def _gone(numbers: str) -> None:
     )
 
 
-def label(summary: Summary) -> str:
-    """An analysis in a list."""
+def _label(summary: Summary) -> str:
     return f"{summary.id} · {short(summary.name, 40)} · {summary.created:%Y-%m-%d %H:%M}"

@@ -12,7 +12,7 @@ from pages.parts.text import plain
 
 
 def show() -> None:
-    """One line below the finding: kept, not kept, or why that failed."""
+    """Draw one line below the finding: kept, not kept, or why that failed."""
     saver = session.saver()
     if saver is None:
         return
@@ -40,7 +40,7 @@ def show() -> None:
 
 
 def _look_again(saver: LibrarySaver) -> None:
-    """It may have been deleted on another page, or in another tab."""
+    """Notice that it was deleted on another page, or in another tab."""
     try:
         if saver.id is not None and not library_access.open_library().ids(
             LibraryFilter(ids=[saver.id])

@@ -6,7 +6,7 @@ import streamlit as st
 
 
 def link(label: str, key: str, parameter: str, value: str, icon: str | None = None) -> None:
-    """A link that opens this page with one parameter, for example `?analysis=12`."""
+    """Draw a link that opens this page with one parameter, for example `?analysis=12`."""
     # Not st.page_link: to the page that is shown already, it leaves the old address in the bar.
     st.button(label, key=key, type="tertiary", icon=icon, on_click=go, args=(parameter, value))
 

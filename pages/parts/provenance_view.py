@@ -16,7 +16,7 @@ _ICONS = {
 
 
 def show(found: Provenance) -> None:
-    """Hash, hints, Content Credentials and metadata."""
+    """Draw hash, hints, Content Credentials and metadata."""
     with st.expander("Provenance", icon=":material/history:"):
         st.caption(NOTE)
         if found.hints:

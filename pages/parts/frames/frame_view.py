@@ -9,12 +9,12 @@ from detector.pictures.drawing import decode, draw_faces
 from detector.wording import clock
 from pages.parts import face_card
 from pages.parts.explain import face_picker
-from pages.parts.frames.source import Browsed
+from pages.parts.frames.analysis_picker import BrowsedAnalyses
 from pages.parts.text import plain, short
 
 
-def show(browsed: Browsed, row: FrameRow) -> None:
-    """The frame that `row` names, its faces, and where else to look at them."""
+def show(browsed: BrowsedAnalyses, row: FrameRow) -> None:
+    """Draw the frame that `row` names, its faces, and where else to look at them."""
     analysis, pictures = browsed.analysis(row.analysis), browsed.pictures(row.analysis)
     frame = next(frame for frame in analysis.frames if frame.index == row.index)
     with st.container(horizontal=True, gap="medium", key="frame-layers"):
@@ -43,11 +43,11 @@ def show(browsed: Browsed, row: FrameRow) -> None:
     if row.track is not None:
         _elsewhere(browsed, row)
     for face in sorted(frame.faces, key=lambda face: face.track != row.track):
-        face_card.card(analysis, pictures, frame, face)
+        face_card.show(analysis, pictures, frame, face)
 
 
-def _elsewhere(browsed: Browsed, row: FrameRow) -> None:
-    """This very face on the other pages."""
+def _elsewhere(browsed: BrowsedAnalyses, row: FrameRow) -> None:
+    """Draw links to this very face on the other pages."""
     moment = {"frame": clock(row.time), "face": str(row.track)}
     analysis = {"analysis": str(row.analysis)}
     if browsed.own:

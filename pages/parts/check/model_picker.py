@@ -11,7 +11,7 @@ from pages.parts.text import plain
 
 
 def show() -> None:
-    """A field for `Settings.models`; nothing where only the default is installed."""
+    """Draw a field for `Settings.models`; nothing where only the default is installed."""
     usable = {one.name: _about(one) for one in list_models()}
     names = [name for name, about in usable.items() if about or name == ""]
     state = st.session_state
@@ -20,15 +20,18 @@ def show() -> None:
     if len(names) == 1:
         return
     st.selectbox(
-        "Models", names, key="models", persist_state="session",
+        "Models",
+        names,
+        key="models",
+        persist_state="session",
         format_func=lambda name: f"{name or 'Default'}: {usable[name]}",
         help="Several are installed on this machine. Analyse a clip with each, then compare the "
         "two analyses in the library.",
-    )  # fmt: skip
+    )
 
 
 def _about(one: InstalledModels) -> str:
-    """Versions of the networks, and whether they are calibrated; "" where they cannot be used."""
+    """Return versions, and whether they are calibrated; "" where they cannot be used."""
     try:
         ensemble = one.read()
     except ModelError:
