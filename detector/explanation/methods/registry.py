@@ -47,7 +47,7 @@ def setting_helps() -> dict[str, str]:
 
 def check_settings(names: Iterable[str]) -> None:
     """Raise TypeError where no method has a setting of one of these names."""
-    known = {setting.name for method in METHODS.values() for setting in method.settings}
+    known = setting_helps()
     for name in names:
         if name not in known:
             raise TypeError(f"no method has a setting {name!r}; there are: {', '.join(sorted(known))}")

@@ -132,6 +132,21 @@ def test_the_command_lines_help_names_its_setting(capsys: pytest.CaptureFixture[
     assert "--windows WINDOWS of Occlusion, along one side (11)" in said
 
 
+def test_a_setting_may_have_the_name_of_another_methods(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    both = (*Saliency.settings, Setting("steps", 1, "of Saliency"))
+    monkeypatch.setattr(Saliency, "settings", both)
+    with pytest.raises(SystemExit):
+        run("--help")
+    said = " ".join(capsys.readouterr().out.split())
+    assert "--steps STEPS of Integrated Gradients (32); of Saliency (1)" in said
+    arguments = (str(CLIP), "--method", "saliency", "--network", "xception")
+    run(*arguments, "--out", str(tmp_path))
+    (description,) = tmp_path.glob("*.json")
+    assert json.loads(description.read_text())["settings"] == {"absolute": 0, "steps": 1}
+
+
 def test_the_page_offers_and_draws_it() -> None:
     app = open_page("attributions", clip="Demonstration: the same portrait, unblended")
     app.toggle(key="test").set_value(False)
