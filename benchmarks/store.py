@@ -42,7 +42,7 @@ REPEATS = 5
 
 
 def analysis(number: int, faces: int) -> Analysis:
-    """An analysis with `faces` scored faces, one a frame; all numbers follow from `number`."""
+    """Return an analysis with `faces` scored faces, one a frame; all follows from `number`."""
     rng = random.Random(number)  # noqa: S311
     frames = []
     for index in range(faces):
@@ -70,22 +70,41 @@ def analysis(number: int, faces: int) -> Analysis:
     day = datetime.datetime(2030, 1, 1, tzinfo=datetime.UTC) + datetime.timedelta(hours=number)
     clip = Clip(
         name=f"clip {rng.randrange(10**6):06d} {rng.choice(['news', 'talk', 'phone'])}.mp4",
-        sha256=f"{rng.getrandbits(256):064x}", bytes=rng.randrange(10**8), container="mov,mp4",
-        codec="h264", width=1280, height=720, rotation=0, frame_rate=25.0,
-        variable_frame_rate=False, frames=faces, duration=rng.uniform(1, 600),
-        bits_per_pixel=0.1, has_audio=True, creation_time=None, encoder=None, damaged=0,
-    )  # fmt: skip
+        sha256=f"{rng.getrandbits(256):064x}",
+        bytes=rng.randrange(10**8),
+        container="mov,mp4",
+        codec="h264",
+        width=1280,
+        height=720,
+        rotation=0,
+        frame_rate=25.0,
+        variable_frame_rate=False,
+        frames=faces,
+        duration=rng.uniform(1, 600),
+        bits_per_pixel=0.1,
+        has_audio=True,
+        creation_time=None,
+        encoder=None,
+        damaged=0,
+    )
     return Analysis(
-        SCHEMA_VERSION, "0.1.0", day.isoformat(), clip,
-        Sampling(faces, faces, "blazeface-full", 0.5, 1.15, 304), models, bands, tracks,
-        tuple(frames), Finding(band, rng.gauss(0, 2), rng.random(), 1, (), ("",)),
+        SCHEMA_VERSION,
+        "0.1.0",
+        day.isoformat(),
+        clip,
+        Sampling(faces, faces, "blazeface-full", 0.5, 1.15, 304),
+        models,
+        bands,
+        tracks,
+        tuple(frames),
+        Finding(band, rng.gauss(0, 2), rng.random(), 1, (), ("",)),
         Timings(0.1, 0.1, 0.1, 0.3),
-    )  # fmt: skip
+    )
 
 
 @contextlib.contextmanager
 def opened(url: str | None) -> Iterator[Library]:
-    """An empty library at `url`, or in a temporary folder."""
+    """Open an empty library at `url`, or in a temporary folder."""
     if url is None:
         with (
             tempfile.TemporaryDirectory() as folder,
@@ -116,6 +135,7 @@ def measure(name: str, act: Callable[[], object]) -> float:
 
 
 def main() -> None:
+    """Fill a library, measure its pages and print what they took."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--url")
     parser.add_argument("--analyses", type=int, default=10_000)
@@ -134,9 +154,13 @@ def main() -> None:
         )
         everything = LibraryFilter()
         narrow = LibraryFilter(
-            text="news", bands=["some", "strong"], length=(60, 300), tags=["odd"],
-            dates=(datetime.date(2030, 3, 1), None), model_versions=library.model_versions()[:2],
-        )  # fmt: skip
+            text="news",
+            bands=["some", "strong"],
+            length=(60, 300),
+            tags=["odd"],
+            dates=(datetime.date(2030, 3, 1), None),
+            model_versions=library.model_versions()[:2],
+        )
         required = [
             measure("library: first page, newest first", library.search),
             *(
