@@ -50,4 +50,6 @@ def check_settings(names: Iterable[str]) -> None:
     known = setting_helps()
     for name in names:
         if name not in known:
-            raise TypeError(f"no method has a setting {name!r}; there are: {', '.join(sorted(known))}")
+            raise TypeError(
+                f"no method has a setting {name!r}; there are: {', '.join(sorted(known))}"
+            )
