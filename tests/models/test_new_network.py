@@ -28,6 +28,7 @@ from detector.analysis.engine import Engine
 from detector.commands import cli
 from detector.explanation import layers as layers_module
 from detector.explanation.explainer import Explainer
+from detector.jobs import process_queue
 from detector.jobs.queue import Jobs
 from detector.library.store import Library
 from detector.limits import Limits
@@ -116,7 +117,10 @@ def as_default(stranger: Stranger, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     monkeypatch.setattr(Explainer.load.__func__, "__defaults__", (path, None))  # type: ignore[attr-defined]
     caches: list[Any] = [layers_module._input_sizes, layers_module._layers]
     _forget(caches)
+    jobs = Jobs(Engine())  # the process's own may hold the shipped networks already
+    monkeypatch.setattr(process_queue, "jobs", lambda: jobs)
     yield
+    jobs._stop()
     _forget(caches)
 
 
