@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import mmap
 import os
@@ -59,8 +60,9 @@ def test_slots_outlive_the_descriptor(layout: SlotLayout) -> None:
     assert slots.min() == slots.max() == 7
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux seals memory")
 def test_nobody_can_change_the_size(layout: SlotLayout, memory: int) -> None:
+    """Only Linux seals memory; elsewhere nothing more is promised."""
+    sealed = sys.platform == "linux"
     for size in (0, layout.total + 1):
-        with pytest.raises(PermissionError):
+        with pytest.raises(PermissionError) if sealed else contextlib.nullcontext():
             os.ftruncate(memory, size)
